@@ -1,0 +1,38 @@
+//! The pure heart of tradebus: what an event means, and what is to be written because of it.
+//!
+//! Nothing here knows Redis, reads a clock, draws a random number or touches a global; the module in the
+//! root package brings the facts in (through [`store::Store`]), asks for a decision, and carries the
+//! resulting [`plan::Plan`] out. Every function is total: no input makes it panic.
+//!
+//! The way of an event: [`json`] scans its data, [`event`] reads what the type asks for, [`session`] finds
+//! the entity it speaks of and lets [`order`], [`position`] or [`signal`] judge it, and the accepted facts
+//! become a plan of log entries, hash patches, index changes, expiries and messages.
+#![forbid(unsafe_code)]
+
+pub mod channel;
+pub mod decimal;
+pub mod dedupe;
+pub mod entity;
+pub mod event;
+pub mod event_type;
+pub mod fill;
+pub mod instrument;
+pub mod journal;
+pub mod json;
+pub mod key;
+pub mod memory;
+pub mod message;
+pub mod money;
+pub mod order;
+pub mod plan;
+pub mod position;
+pub mod record;
+pub mod refusal;
+pub mod risk;
+pub mod session;
+pub mod settings;
+pub mod signal;
+pub mod store;
+pub mod stream_id;
+pub mod symbol;
+pub mod time;

@@ -1,0 +1,119 @@
+//! The message that subscribers get: one compact JSON object.
+
+use crate::event_type::EventType;
+use crate::json::push_string;
+use crate::stream_id::StreamId;
+use crate::time::{self, Millis};
+
+/// What a message says. The data goes in byte for byte.
+#[derive(Clone, Copy, Debug)]
+pub struct Content<'c> {
+    /// The event's id in the log.
+    pub id: StreamId,
+    /// The id before it on the same channel: who sees a gap reads on from the log.
+    pub prev_id: StreamId,
+    /// The id before it in the log, for who listens to all of a symbol.
+    pub prev_log_id: StreamId,
+    /// The type.
+    pub event_type: EventType,
+    /// The symbol: no byte of it needs escaping.
+    pub symbol: &'c str,
+    /// When it happened.
+    pub happened_at: Millis,
+    /// When it was published.
+    pub published_at: Millis,
+    /// The data, valid JSON.
+    pub data: &'c str,
+    /// Who says so.
+    pub source: Option<&'c str>,
+    /// What it belongs to.
+    pub correlation_id: Option<&'c str>,
+    /// The caller's id of the event.
+    pub event_id: Option<&'c str>,
+    /// Whether it came too late to matter in full.
+    pub late: bool,
+    /// Status and version of the entity after the event.
+    pub entity: Option<(&'static str, u64)>,
+}
+
+impl Content<'_> {
+    /// The JSON text.
+    pub fn to_json(&self) -> String {
+        let mut out = String::with_capacity(320 + self.data.len());
+        for (lead, id) in
+            [(r#"{"id":""#, self.id), (r#"","prev_id":""#, self.prev_id), (r#"","prev_log_id":""#, self.prev_log_id)]
+        {
+            out.push_str(lead);
+            id.push_to(&mut out);
+        }
+        for (lead, text) in [(r#"","event_type":""#, self.event_type.as_str()), (r#"","symbol":""#, self.symbol)] {
+            out.push_str(lead);
+            out.push_str(text);
+        }
+        for (lead, at) in [(r#"","timestamp":""#, self.happened_at), (r#"","published_at":""#, self.published_at)] {
+            out.push_str(lead);
+            time::push_rfc3339(at, &mut out);
+        }
+        out.push_str(r#"","data":"#);
+        out.push_str(self.data);
+        for (lead, text) in [
+            (r#","source":"#, self.source),
+            (r#","correlation_id":"#, self.correlation_id),
+            (r#","event_id":"#, self.event_id),
+        ] {
+            if let Some(text) = text {
+                out.push_str(lead);
+                push_string(text, &mut out);
+            }
+        }
+        if self.late {
+            out.push_str(r#","late":true"#);
+        }
+        if let Some((status, version)) = self.entity {
+            out.push_str(r#","status":""#);
+            out.push_str(status);
+            out.push_str(r#"","version":"#);
+            out.push_str(itoa::Buffer::new().format(version));
+        }
+        out.push('}');
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_in_full_and_in_short() {
+        let mut content = Content {
+            id: StreamId { ms: 1_763_402_400_000, seq: 1 },
+            prev_id: StreamId::ZERO,
+            prev_log_id: StreamId { ms: 1_763_402_400_000, seq: 0 },
+            event_type: EventType::OrderCreated,
+            symbol: "BTC/USDT",
+            happened_at: 1_763_402_400_000,
+            published_at: 1_763_402_400_001,
+            data: r#"{ "order_id": "1" }"#,
+            source: None,
+            correlation_id: None,
+            event_id: None,
+            late: false,
+            entity: None,
+        };
+        let head = concat!(
+            r#"{"id":"1763402400000-1","prev_id":"0-0","prev_log_id":"1763402400000-0","event_type":"order.created","#,
+            r#""symbol":"BTC/USDT","timestamp":"2025-11-17T18:00:00.000Z","published_at":"2025-11-17T18:00:00.001Z","#,
+            r#""data":{ "order_id": "1" }"#
+        );
+        assert_eq!(content.to_json(), format!("{head}}}"));
+        content.source = Some("a\"b");
+        content.correlation_id = Some("c");
+        content.event_id = Some("e");
+        content.late = true;
+        content.entity = Some(("pending", 3));
+        let tail =
+            r#","source":"a\"b","correlation_id":"c","event_id":"e","late":true,"status":"pending","version":3}"#;
+        assert_eq!(content.to_json(), format!("{head}{tail}"));
+    }
+}

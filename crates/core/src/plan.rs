@@ -1,0 +1,93 @@
+//! What is to be written, decided as a whole before the first write.
+
+use std::borrow::Cow;
+
+use crate::event_type::EventType;
+use crate::store::Slot;
+use crate::stream_id::StreamId;
+
+/// Field names and values: bytes, borrowed from the command or the store where they can be.
+pub type Text<'a> = Cow<'a, [u8]>;
+
+/// The name of a field: one of the module's own, or a member of the caller's data.
+pub type Name<'a> = Cow<'a, str>;
+
+/// Everything that one command changes, to be carried out in the order of the fields. No step can fail for a
+/// reason of the domain, and all keys were opened and type-checked when it was made.
+#[derive(Debug, Default)]
+pub struct Plan<'a> {
+    /// Entries for the log, oldest first.
+    pub log: Vec<LogEntry<'a>>,
+    /// The log's slot, when there are entries.
+    pub log_slot: Option<Slot>,
+    /// How much of the log is kept.
+    pub retention: Retention,
+    /// One patch a hash.
+    pub hashes: Vec<HashPatch<'a>>,
+    /// One patch an index member.
+    pub indexes: Vec<IndexPatch>,
+    /// Expiries of keys that exist once the patches are applied.
+    pub expiries: Vec<(Slot, Expiry)>,
+    /// Keys to drop whole.
+    pub unlinks: Vec<Slot>,
+    /// Messages, in the order of the events.
+    pub messages: Vec<Message>,
+}
+
+/// One entry of the log.
+#[derive(Debug)]
+pub struct LogEntry<'a> {
+    /// Its id, behind every id that is in the log.
+    pub id: StreamId,
+    /// Its fields, in order.
+    pub fields: Vec<(&'static str, Text<'a>)>,
+}
+
+/// What a log keeps; trimming is approximate where it happens and exact in its effect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Newest entries kept; `None`: all.
+    pub max_len: Option<u64>,
+    /// Entries older than this id may go.
+    pub min_id: Option<StreamId>,
+}
+
+/// What changes in a hash: only fields whose value differs from the stored one.
+#[derive(Debug)]
+pub struct HashPatch<'a> {
+    /// The hash.
+    pub slot: Slot,
+    /// Fields to set, in order: the first ones of a new hash are those read most often.
+    pub set: Vec<(Name<'a>, Text<'a>)>,
+    /// Fields to delete; they exist.
+    pub delete: Vec<Name<'a>>,
+}
+
+/// A change of membership of an index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IndexPatch {
+    /// The sorted set.
+    pub slot: Slot,
+    /// The entity's id.
+    pub member: String,
+    /// In, with this score (Unix ms), or out.
+    pub score: Option<i64>,
+}
+
+/// When a key expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// At this time, Unix ms.
+    At(i64),
+    /// Never: an expiry is taken off.
+    Never,
+}
+
+/// A message for subscribers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The type, last part of the channel.
+    pub event_type: EventType,
+    /// The JSON text.
+    pub body: String,
+}

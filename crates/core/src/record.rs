@@ -1,0 +1,210 @@
+//! One hash as a command sees it: the fields it read, and what it makes of them.
+
+use std::borrow::Cow;
+
+use crate::decimal::Decimal;
+use crate::plan::{HashPatch, Name, Text};
+use crate::refusal::{quoted, Code, Outcome, Refusal};
+use crate::store::{Slot, Store};
+
+/// A hash under change. Fields are written in the order in which they were first named, so whoever loads the
+/// module's own fields first has them at the front of a new hash, where Redis finds them soonest.
+#[derive(Debug)]
+pub struct Record<'a> {
+    slot: Slot,
+    existed: bool,
+    changed: bool,
+    fields: Vec<Field<'a>>,
+}
+
+#[derive(Debug)]
+struct Field<'a> {
+    name: Name<'a>,
+    stored: Option<&'a [u8]>,
+    now: Option<Text<'a>>,
+}
+
+impl<'a> Record<'a> {
+    /// The hash at `slot`, nothing read yet.
+    pub fn new<S: Store<'a>>(store: &S, slot: Slot) -> Record<'a> {
+        Record { slot, existed: store.exists(slot), changed: false, fields: Vec::with_capacity(24) }
+    }
+
+    /// The hash's slot.
+    pub fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// Whether the hash existed before the command.
+    pub fn is_stored(&self) -> bool {
+        self.existed
+    }
+
+    /// Whether the hash exists, with what this command has put into it so far.
+    pub fn exists(&self) -> bool {
+        self.existed || self.changed
+    }
+
+    /// Reads those of `names` that are not read yet. A field that is set without being read counts as changed.
+    pub fn load<S: Store<'a>>(&mut self, store: &S, names: &[&'static str]) {
+        self.load_named(store, names.iter().map(|&name| Cow::Borrowed(name)));
+    }
+
+    /// As [`Record::load`], for names that are data.
+    pub fn load_named<S: Store<'a>>(&mut self, store: &S, names: impl Iterator<Item = Name<'a>>) {
+        let known = self.fields.len();
+        for name in names {
+            if self.position(&name).is_none() {
+                self.fields.push(Field { name, stored: None, now: None });
+            }
+        }
+        if !self.existed || self.fields.len() == known {
+            return;
+        }
+        let names: Vec<&str> = self.fields[known..].iter().map(|field| field.name.as_ref()).collect();
+        let mut values = Vec::with_capacity(names.len());
+        store.hash_get(self.slot, &names, &mut values);
+        for (field, value) in self.fields[known..].iter_mut().zip(values) {
+            field.stored = value;
+            field.now = value.map(Cow::Borrowed);
+        }
+    }
+
+    /// The value of a field that was loaded or set.
+    pub fn get(&self, name: &str) -> Option<&Text<'a>> {
+        self.fields[self.position(name)?].now.as_ref()
+    }
+
+    /// Whether a field differs from what is stored.
+    pub fn is_changed(&self, name: &str) -> bool {
+        self.position(name).is_some_and(|at| self.fields[at].stored != self.fields[at].now.as_deref())
+    }
+
+    /// A stored text.
+    ///
+    /// # Errors
+    /// CORRUPT when it is not UTF-8.
+    pub fn text(&self, name: &str) -> Outcome<Option<&str>> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        std::str::from_utf8(value).map(Some).map_err(|_| self.corrupt(name, "text"))
+    }
+
+    /// A stored decimal.
+    ///
+    /// # Errors
+    /// CORRUPT when it is none.
+    pub fn decimal(&self, name: &str) -> Outcome<Option<Decimal>> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        Decimal::from_stored(value).map(Some).ok_or_else(|| self.corrupt(name, "a number"))
+    }
+
+    /// A stored whole number.
+    ///
+    /// # Errors
+    /// CORRUPT when it is none.
+    pub fn integer<T: std::str::FromStr>(&self, name: &str) -> Outcome<Option<T>> {
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
+        text.parse().map(Some).map_err(|_| self.corrupt(name, "a whole number"))
+    }
+
+    /// A refusal for a stored value that we cannot have written.
+    #[cold]
+    pub fn corrupt(&self, name: &str, expected: &str) -> Refusal {
+        let value = self.get(name).map_or(String::from("nothing"), |value| quoted(value));
+        Code::Corrupt.because(format!("stored field {name} must be {expected}, not {value}"))
+    }
+
+    /// Sets a field.
+    pub fn set(&mut self, name: impl Into<Name<'a>>, value: impl Into<Value<'a>>) {
+        let name = name.into();
+        let value = value.into().0;
+        self.changed = true;
+        match self.position(&name) {
+            Some(at) => self.fields[at].now = Some(value),
+            None => self.fields.push(Field { name, stored: None, now: Some(value) }),
+        }
+    }
+
+    /// Takes a loaded field away.
+    pub fn remove(&mut self, name: &str) {
+        if let Some(at) = self.position(name) {
+            self.fields[at].now = None;
+        }
+    }
+
+    /// Sets a field, or takes it away.
+    pub fn put(&mut self, name: &'static str, value: Option<impl Into<Value<'a>>>) {
+        match value {
+            Some(value) => self.set(name, value),
+            None => self.remove(name),
+        }
+    }
+
+    /// What differs from the stored hash; `None` when nothing does.
+    pub fn into_patch(self) -> Option<HashPatch<'a>> {
+        let mut patch = HashPatch { slot: self.slot, set: Vec::new(), delete: Vec::new() };
+        for field in self.fields {
+            match (field.stored, field.now) {
+                (stored, Some(now)) if stored != Some(&*now) => patch.set.push((field.name, now)),
+                (Some(_), None) => patch.delete.push(field.name),
+                _ => {}
+            }
+        }
+        (!patch.set.is_empty() || !patch.delete.is_empty()).then_some(patch)
+    }
+
+    /// Records have a dozen fields or two: a scan beats a map.
+    fn position(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|field| field.name == name)
+    }
+}
+
+/// A value on its way into a field.
+pub struct Value<'a>(Text<'a>);
+
+impl<'a> From<Cow<'a, str>> for Value<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Value(match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        })
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Value(Cow::Borrowed(text.as_bytes()))
+    }
+}
+
+impl From<String> for Value<'_> {
+    fn from(text: String) -> Self {
+        Value(Cow::Owned(text.into_bytes()))
+    }
+}
+
+impl From<Decimal> for Value<'_> {
+    fn from(number: Decimal) -> Self {
+        let mut text = String::new();
+        number.push_to(&mut text);
+        text.into()
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(number: i64) -> Self {
+        itoa::Buffer::new().format(number).to_owned().into()
+    }
+}
+
+impl From<u64> for Value<'_> {
+    fn from(number: u64) -> Self {
+        itoa::Buffer::new().format(number).to_owned().into()
+    }
+}

@@ -1,0 +1,127 @@
+//! What a command has done to each key so far, apart from the fields of hashes: index membership, expiries,
+//! what is dropped. Of several changes to one key only the last is written.
+
+use crate::plan::{Expiry, IndexPatch, Plan};
+use crate::record::Record;
+use crate::refusal::Outcome;
+use crate::store::Slot;
+
+use super::subject::SubjectId;
+
+/// Notes on keys, by slot: slots are small numbers, given out one after the other.
+#[derive(Debug, Default)]
+pub struct Entities {
+    notes: Vec<Note>,
+}
+
+#[derive(Debug, Default)]
+struct Note {
+    record: Option<usize>,
+    membership: Option<Membership>,
+    expiry: Option<Expiry>,
+    new_ids: u64,
+    is_dropped: bool,
+}
+
+#[derive(Debug)]
+struct Membership {
+    member: String,
+    was_open: bool,
+    is_open: bool,
+    /// The index and the new score (`None`: out of it), once anything about it changed.
+    change: Option<(Slot, Option<i64>)>,
+}
+
+impl Entities {
+    fn note(&self, slot: Slot) -> Option<&Note> {
+        self.notes.get(slot.0 as usize)
+    }
+
+    fn note_mut(&mut self, slot: Slot) -> &mut Note {
+        let at = slot.0 as usize;
+        if self.notes.len() <= at {
+            self.notes.resize_with(at + 1, Note::default);
+        }
+        &mut self.notes[at]
+    }
+
+    /// Where the session keeps the record of a key.
+    pub fn record_at(&self, slot: Slot) -> Option<usize> {
+        self.note(slot)?.record
+    }
+
+    /// Notes where the session keeps the record of a key.
+    pub fn note_record(&mut self, slot: Slot, at: usize) {
+        self.note_mut(slot).record = Some(at);
+    }
+
+    /// Notes whether the entity was open before its first event of this command.
+    pub fn begin(&mut self, record: &Record<'_>, subject: &SubjectId<'_>) -> Outcome<()> {
+        let was_open = record.text("status")?.is_some_and(|status| subject.is_open(status));
+        let note = self.note_mut(record.slot());
+        if note.membership.is_none() {
+            let member = subject.id().to_owned();
+            note.membership = Some(Membership { member, was_open, is_open: was_open, change: None });
+        }
+        Ok(())
+    }
+
+    /// Whether the entity is open now.
+    pub fn is_open(&self, slot: Slot) -> bool {
+        self.note(slot).and_then(|note| note.membership.as_ref()).is_some_and(|membership| membership.is_open)
+    }
+
+    /// Notes whether it is open from now on; says whether it was.
+    pub fn set_open(&mut self, slot: Slot, is_open: bool) -> bool {
+        match &mut self.note_mut(slot).membership {
+            Some(membership) => std::mem::replace(&mut membership.is_open, is_open),
+            None => false,
+        }
+    }
+
+    /// Notes the entity's place in its index.
+    pub fn set_index(&mut self, slot: Slot, index: Slot, score: Option<i64>) {
+        if let Some(membership) = &mut self.note_mut(slot).membership {
+            membership.change = Some((index, score));
+        }
+    }
+
+    /// Notes when a key expires.
+    pub fn expire(&mut self, slot: Slot, expiry: Expiry) {
+        self.note_mut(slot).expiry = Some(expiry);
+    }
+
+    /// Notes that a key is dropped whole.
+    pub fn unlink(&mut self, slot: Slot) {
+        self.note_mut(slot).is_dropped = true;
+    }
+
+    /// Ids that this command has put into a bucket so far.
+    pub fn new_ids(&self, slot: Slot) -> u64 {
+        self.note(slot).map_or(0, |note| note.new_ids)
+    }
+
+    /// Counts one.
+    pub fn count_new_id(&mut self, slot: Slot) {
+        self.note_mut(slot).new_ids += 1;
+    }
+
+    /// Adds what was noted to the plan. What came and went within the command leaves no trace in an index.
+    pub fn finish(self, plan: &mut Plan<'_>) {
+        for (slot, note) in self.notes.into_iter().enumerate() {
+            let slot = Slot(slot as u32);
+            if note.is_dropped {
+                plan.unlinks.push(slot);
+                continue;
+            }
+            if let Some(Membership { member, was_open, change: Some((index, score)), .. }) = note.membership {
+                if was_open || score.is_some() {
+                    plan.indexes.push(IndexPatch { slot: index, member, score });
+                }
+            }
+            if let Some(expiry) = note.expiry {
+                plan.expiries.push((slot, expiry));
+            }
+        }
+    }
+}

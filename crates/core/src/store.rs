@@ -1,0 +1,51 @@
+//! What a decision reads: the one seam between the core and the keyspace.
+
+use crate::key::Key;
+use crate::refusal::Outcome;
+use crate::stream_id::StreamId;
+
+/// A key that has been opened, and its type checked, for this command. A [`crate::plan::Plan`] names keys by
+/// slot only, so nothing can be written whose type was not checked before the first write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot(pub u32);
+
+/// The keys of one symbol, as they are before the command.
+///
+/// `'a` outlives the command's decision: values are borrowed from the store, not copied.
+pub trait Store<'a> {
+    /// Opens a key; the same key gives the same slot.
+    ///
+    /// # Errors
+    /// WRONGTYPE when the key exists with another type than [`Key::key_type`].
+    fn open(&self, key: Key<'_>) -> Outcome<Slot>;
+
+    /// Whether the key exists.
+    fn exists(&self, slot: Slot) -> bool;
+
+    /// Number of fields, members or entries; 0 when the key does not exist.
+    fn len(&self, slot: Slot) -> u64;
+
+    /// The values of `fields` of a hash, in their order, into `values` (cleared first).
+    fn hash_get(&self, slot: Slot, fields: &[&str], values: &mut Vec<Option<&'a [u8]>>);
+
+    /// The id of the newest entry of a stream.
+    fn newest_id(&self, slot: Slot) -> Option<StreamId>;
+
+    /// Calls `visit` with the id and the fields of each entry behind `after`, oldest first, until it says stop.
+    fn entries_after(&self, slot: Slot, after: StreamId, visit: &mut dyn FnMut(StreamId, &Entry<'_>) -> Flow);
+
+    /// As [`Store::entries_after`], from the newest entry backwards.
+    fn entries_backwards(&self, slot: Slot, visit: &mut dyn FnMut(StreamId, &Entry<'_>) -> Flow);
+}
+
+/// The fields of a stream entry, in their order.
+pub type Entry<'e> = [(&'e [u8], &'e [u8])];
+
+/// Whether a visit goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// On to the next entry.
+    Continue,
+    /// Enough.
+    Stop,
+}
