@@ -1,0 +1,371 @@
+//! Carrying a plan out: the only place that writes to the keyspace.
+//!
+//! Every step writes through an open, type-checked handle, queues the same change as a plain command for
+//! replicas and the AOF, tells WATCH and client-side caching, and emits the keyspace event that the plain
+//! command would. Nothing here decides: what is refused was refused before the plan was made. A step that fails
+//! all the same is logged and the rest goes on, since half a plan is worse than a plan without one step.
+
+use std::ffi::c_int;
+use std::ptr;
+
+use redis_module::raw::{self, RedisModuleKey, RedisModuleStreamID, RedisModuleString};
+use tradebus_core::plan::{Expiry, HashPatch, IndexPatch, Message, Plan, Retention};
+use tradebus_core::refusal::{Code, Refusal};
+use tradebus_core::settings::PubSub;
+use tradebus_core::store::Slot;
+use tradebus_core::stream_id::StreamId;
+
+use super::api::api;
+use super::cell::LockedCell;
+use super::config::consumer_groups;
+use super::effects::Target;
+use super::keyspace::{Keyspace, OpenKey};
+use super::log::warn;
+use super::strings::{self, as_vector, RString, OK};
+
+/// Why a plan was not carried out. Nothing was written.
+#[derive(Debug)]
+pub enum CommitError {
+    /// The log's last id is this one, and not that of its newest entry, because newer entries were deleted:
+    /// plan again with ids behind it.
+    BehindLastId(StreamId),
+    /// The log cannot take the entry.
+    Refused(Refusal),
+}
+
+/// The vector of the last commit's arguments, for the next one.
+static ARGUMENTS: LockedCell<Vec<RString>> = LockedCell::new(Vec::new());
+/// A vector that grew beyond this is given back to the allocator.
+const ARGUMENTS_KEPT: usize = 1_024;
+
+impl Keyspace<'_> {
+    /// Carries the plan out and publishes its messages. The slots are those of this keyspace, which was opened
+    /// for writing.
+    ///
+    /// Returns how many subscribers of this node each message reached.
+    ///
+    /// # Errors
+    /// Only before the first write, see [`CommitError`].
+    pub fn commit(&self, plan: &Plan<'_>, pubsub: PubSub) -> Result<Vec<u64>, CommitError> {
+        let mut arguments = std::mem::take(&mut *ARGUMENTS.borrow());
+        let done = self.carry_out(plan, pubsub, &mut arguments);
+        arguments.clear();
+        if arguments.capacity() <= ARGUMENTS_KEPT {
+            *ARGUMENTS.borrow() = arguments;
+        }
+        done
+    }
+
+    fn carry_out(
+        &self,
+        plan: &Plan<'_>,
+        pubsub: PubSub,
+        arguments: &mut Vec<RString>,
+    ) -> Result<Vec<u64>, CommitError> {
+        if let Some(slot) = plan.log_slot {
+            self.append(&self.key(slot), plan, arguments)?;
+        }
+        for patch in &plan.hashes {
+            self.patch_hash(&self.key(patch.slot), patch, arguments);
+        }
+        for run in plan.indexes.chunk_by(|a, b| a.slot == b.slot && a.score.is_some() == b.score.is_some()) {
+            self.patch_index(&self.key(run[0].slot), run, arguments);
+        }
+        for &(slot, expiry) in &plan.expiries {
+            self.expire(&self.key(slot), expiry, arguments);
+        }
+        if !plan.unlinks.is_empty() {
+            self.unlink(&plan.unlinks, arguments);
+        }
+        self.ctx.server().signal_modified(self.strings.symbol());
+        Ok(self.publish(&plan.messages, pubsub, arguments))
+    }
+
+    /// Appends the entries, creates the configured groups on a new log, and trims.
+    fn append(&self, log: &OpenKey, plan: &Plan<'_>, arguments: &mut Vec<RString>) -> Result<(), CommitError> {
+        let server = self.ctx.server();
+        let is_new = !log.exists();
+        for (place, entry) in plan.log.iter().enumerate() {
+            start(arguments, log);
+            arguments.push(RString::new(entry.id.to_string().as_bytes()));
+            for (name, value) in &entry.fields {
+                arguments.push(strings::name(name.as_bytes()));
+                arguments.push(strings::value(value));
+            }
+            let mut id = RedisModuleStreamID { ms: entry.id.ms, seq: entry.id.seq };
+            // SAFETY: an open handle, the id, and as many pairs as the entry has fields.
+            let added = unsafe {
+                (api().stream_add)(log.handle, 0, &mut id, as_vector(&arguments[2..]), entry.fields.len() as i64)
+            };
+            if added != OK {
+                let refused = self.why_not_added(log, entry.id);
+                if place == 0 {
+                    return Err(refused);
+                }
+                warn(&format!("an entry was not added: {refused:?}"));
+                continue;
+            }
+            server.replicate(c"XADD", arguments, Target::All);
+            server.notify(raw::REDISMODULE_NOTIFY_STREAM, c"xadd", &log.name);
+        }
+        if is_new && !plan.log.is_empty() {
+            self.create_groups(log);
+        }
+        self.trim(log, plan.retention, arguments);
+        server.signal_modified(&log.name);
+        Ok(())
+    }
+
+    #[cold]
+    fn why_not_added(&self, log: &OpenKey, id: StreamId) -> CommitError {
+        match self.last_id(log) {
+            Some(last) if last >= id => CommitError::BehindLastId(last),
+            _ => CommitError::Refused(Code::Err.because(format!(
+                "{} cannot take an entry with the id {id}",
+                String::from_utf8_lossy(log.name.as_bytes())
+            ))),
+        }
+    }
+
+    fn last_id(&self, log: &OpenKey) -> Option<StreamId> {
+        let arguments = [RString::new(b"STREAM"), log.name.clone()];
+        let reply = self.ctx.server().call(c"XINFO", c"v", &arguments).ok()?;
+        let mut fields = reply.whole().elements();
+        while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
+            if name.bytes() == Some(b"last-generated-id") {
+                return StreamId::from_bytes(value.bytes()?);
+            }
+        }
+        None
+    }
+
+    fn create_groups(&self, log: &OpenKey) {
+        for group in consumer_groups() {
+            let arguments = [RString::new(b"CREATE"), log.name.clone(), group, RString::from_number(0)];
+            let created = self.ctx.server().call(c"XGROUP", c"!v", &arguments);
+            let failed = match &created {
+                Ok(reply) => reply.whole().is_error(),
+                Err(_) => true,
+            };
+            if failed {
+                let [_, log, group, _] = &arguments;
+                warn(&format!(
+                    "the consumer group {} was not created on {}",
+                    String::from_utf8_lossy(group.as_bytes()),
+                    String::from_utf8_lossy(log.as_bytes())
+                ));
+            }
+        }
+    }
+
+    /// Trims whole nodes, as `~` does, and tells the replicas the length that came of it: their nodes may be
+    /// of another size.
+    fn trim(&self, log: &OpenKey, retention: Retention, arguments: &mut Vec<RString>) {
+        let approximately = raw::REDISMODULE_STREAM_TRIM_APPROX as c_int;
+        let mut trimmed = 0;
+        if let Some(max_len) = retention.max_len {
+            if log.len() > max_len {
+                // SAFETY: an open handle; above i64::MAX entries nothing is ever over the limit.
+                trimmed += unsafe { (api().stream_trim_by_length)(log.handle, approximately, max_len as i64) };
+            }
+        }
+        if let Some(min_id) = retention.min_id {
+            let mut min_id = RedisModuleStreamID { ms: min_id.ms, seq: min_id.seq };
+            // SAFETY: an open handle and an id.
+            trimmed += unsafe { (api().stream_trim_by_id)(log.handle, approximately, &mut min_id) };
+        }
+        if trimmed > 0 {
+            start(arguments, log);
+            arguments.push(strings::name(b"MAXLEN"));
+            arguments.push(strings::name(b"="));
+            arguments.push(RString::from_number(log.len() as i64));
+            self.ctx.server().replicate(c"XTRIM", arguments, Target::All);
+            self.ctx.server().notify(raw::REDISMODULE_NOTIFY_STREAM, c"xtrim", &log.name);
+        }
+    }
+
+    fn patch_hash(&self, key: &OpenKey, patch: &HashPatch<'_>, arguments: &mut Vec<RString>) {
+        let server = self.ctx.server();
+        if !patch.set.is_empty() {
+            start(arguments, key);
+            for (name, value) in &patch.set {
+                arguments.push(strings::name(name.as_bytes()));
+                arguments.push(strings::value(value));
+            }
+            for batch in arguments[1..].chunks(2 * HASH_SET_BATCH) {
+                // SAFETY: an open handle of a hash or of no key.
+                unsafe { hash_set_batch(key.handle, batch) };
+            }
+            server.replicate(c"HSET", arguments, Target::All);
+            server.signal_modified(&key.name);
+            server.notify(raw::REDISMODULE_NOTIFY_HASH, c"hset", &key.name);
+        }
+        if !patch.delete.is_empty() {
+            start(arguments, key);
+            for name in &patch.delete {
+                let name = strings::name(name.as_bytes());
+                // SAFETY: as above; the pointer 1 is what the API defines for deleting.
+                unsafe {
+                    (api().hash_set)(
+                        key.handle,
+                        raw::REDISMODULE_HASH_NONE as c_int,
+                        name.as_ptr(),
+                        ptr::null_mut::<RedisModuleString>().wrapping_byte_add(1),
+                        ptr::null_mut::<RedisModuleString>(),
+                    )
+                };
+                arguments.push(name);
+            }
+            server.replicate(c"HDEL", arguments, Target::All);
+            server.signal_modified(&key.name);
+            server.notify(raw::REDISMODULE_NOTIFY_HASH, c"hdel", &key.name);
+            self.notify_if_emptied(key);
+        }
+    }
+
+    /// Changes the membership of some ids, all in or all out.
+    fn patch_index(&self, key: &OpenKey, patches: &[IndexPatch], arguments: &mut Vec<RString>) {
+        let server = self.ctx.server();
+        let mut is_added = false;
+        start(arguments, key);
+        for patch in patches {
+            let member = RString::new(patch.member.as_bytes());
+            match patch.score {
+                Some(score) => {
+                    is_added = true;
+                    // SAFETY: an open handle of a sorted set or of no key; no flags.
+                    unsafe { (api().zset_add)(key.handle, score as f64, member.as_ptr(), ptr::null_mut()) };
+                    arguments.push(RString::from_number(score));
+                    arguments.push(member);
+                }
+                None => {
+                    let mut deleted = 0;
+                    // SAFETY: as above.
+                    unsafe { (api().zset_rem)(key.handle, member.as_ptr(), &mut deleted) };
+                    if deleted != 0 {
+                        arguments.push(member);
+                    }
+                }
+            }
+        }
+        if arguments.len() == 1 {
+            return;
+        }
+        let (command, event) = if is_added { (c"ZADD", c"zadd") } else { (c"ZREM", c"zrem") };
+        server.replicate(command, arguments, Target::All);
+        server.signal_modified(&key.name);
+        server.notify(raw::REDISMODULE_NOTIFY_ZSET, event, &key.name);
+        self.notify_if_emptied(key);
+    }
+
+    fn expire(&self, key: &OpenKey, expiry: Expiry, arguments: &mut Vec<RString>) {
+        let server = self.ctx.server();
+        let no_expire = i64::from(raw::REDISMODULE_NO_EXPIRE);
+        start(arguments, key);
+        let (at, command, event) = match expiry {
+            Expiry::At(at) => {
+                arguments.push(RString::from_number(at));
+                (at, c"PEXPIREAT", c"expire")
+            }
+            // SAFETY: an open handle.
+            Expiry::Never if unsafe { (api().get_abs_expire)(key.handle) } == no_expire => return,
+            Expiry::Never => (no_expire, c"PERSIST", c"persist"),
+        };
+        // SAFETY: an open handle.
+        if unsafe { (api().set_abs_expire)(key.handle, at) } != OK {
+            warn(&format!("{} was not given its expiry", String::from_utf8_lossy(key.name.as_bytes())));
+            return;
+        }
+        server.replicate(command, arguments, Target::All);
+        server.signal_modified(&key.name);
+        server.notify(raw::REDISMODULE_NOTIFY_GENERIC, event, &key.name);
+    }
+
+    fn unlink(&self, slots: &[Slot], arguments: &mut Vec<RString>) {
+        let server = self.ctx.server();
+        arguments.clear();
+        for &slot in slots {
+            let key = self.key(slot);
+            // SAFETY: an open handle; it stays usable, for a key that does not exist.
+            if key.exists() && unsafe { (api().unlink_key)(key.handle) } == OK {
+                server.signal_modified(&key.name);
+                server.notify(raw::REDISMODULE_NOTIFY_GENERIC, c"del", &key.name);
+                arguments.push(key.name);
+            }
+        }
+        if !arguments.is_empty() {
+            server.replicate(c"UNLINK", arguments, Target::All);
+        }
+    }
+
+    /// Publishes, and tells the replicas to, behind the state that the messages speak of. In a cluster the bus
+    /// carries a message to every node, replicas included: an effect would double it there.
+    fn publish(&self, messages: &[Message], pubsub: PubSub, arguments: &mut Vec<RString>) -> Vec<u64> {
+        let server = self.ctx.server();
+        let (command, send) = match pubsub {
+            PubSub::Off => return vec![0; messages.len()],
+            PubSub::Classic => (c"PUBLISH", api().publish_message),
+            PubSub::Sharded => (c"SPUBLISH", api().publish_message_shard),
+        };
+        let mut receivers = Vec::with_capacity(messages.len());
+        for message in messages {
+            let channel = match pubsub {
+                PubSub::Sharded => self.strings.sharded_channel(message.event_type),
+                _ => self.strings.classic_channel(message.event_type),
+            };
+            arguments.clear();
+            arguments.push(channel.clone());
+            arguments.push(RString::new(message.body.as_bytes()));
+            // SAFETY: a live context and strings.
+            let reached = unsafe { send(server.as_ptr(), arguments[0].as_ptr(), arguments[1].as_ptr()) };
+            receivers.push(u64::try_from(reached).unwrap_or(0));
+            if !server.is_cluster() {
+                server.replicate(command, arguments, Target::Replicas);
+            }
+        }
+        receivers
+    }
+
+    /// The API deletes a hash or a sorted set with its last element.
+    fn notify_if_emptied(&self, key: &OpenKey) {
+        if !key.exists() {
+            self.ctx.server().notify(raw::REDISMODULE_NOTIFY_GENERIC, c"del", &key.name);
+        }
+    }
+}
+
+/// A new vector of arguments, which begins with the key.
+fn start(arguments: &mut Vec<RString>, key: &OpenKey) {
+    arguments.clear();
+    arguments.push(key.name.clone());
+}
+
+/// Fields in one variadic call.
+const HASH_SET_BATCH: usize = 16;
+
+/// Sets fields of a hash. The call ends at the first null name, so a shorter batch needs no call of its own;
+/// there are two only because most patches are short.
+///
+/// # Safety
+/// `handle` is open for writing, and a hash or no key yet; `pairs` are names and values in turn.
+unsafe fn hash_set_batch(handle: *mut RedisModuleKey, pairs: &[RString]) {
+    let at = |place: usize| pairs.get(place).map_or(ptr::null_mut(), RString::as_ptr);
+    let none = raw::REDISMODULE_HASH_NONE as c_int;
+    macro_rules! set {
+        ($($place:literal)*) => {
+            // SAFETY: pairs of live strings, ended by a null of a pointer's size; the values are copied.
+            unsafe {
+                (api().hash_set)(handle, none, $( at(2 * $place), at(2 * $place + 1), )* ptr::null_mut::<RedisModuleString>())
+            }
+        };
+    }
+    match pairs.len() {
+        ..=8 => set!(0 1 2 3),
+        _ => set!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15),
+    };
+}
+
+/// Gives everything back to the server, before the module is unloaded.
+pub fn clear() {
+    *ARGUMENTS.borrow() = Vec::new();
+}

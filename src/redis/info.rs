@@ -1,0 +1,81 @@
+//! `INFO tradebus`.
+
+use std::ffi::{c_int, CStr};
+use std::ptr;
+
+use redis_module::raw::RedisModuleInfoCtx;
+
+use super::api::api;
+use super::ctx::Server;
+use super::load::guarded;
+use super::log::{c_string, warn};
+use super::strings::{symbols_cached, OK};
+use crate::info::counters;
+
+/// Why eviction is a risk, and what to do about it.
+const EVICTION_WARNING: &str =
+    "keys of tradebus can be evicted and the state then no longer equals the log: set maxmemory-policy noeviction";
+
+/// Adds the module's section to `INFO`.
+pub fn register(server: Server<'_>) {
+    // SAFETY: a live context; the callback lives as long as the module.
+    if unsafe { (api().register_info_func)(server.as_ptr(), Some(fill)) } != OK {
+        warn("INFO tradebus is not available");
+    }
+}
+
+/// Says once, while loading, that eviction is a risk.
+pub fn warn_of_eviction() {
+    if let Some(policy) = evicting_policy() {
+        warn(&format!("maxmemory-policy is {policy}: {EVICTION_WARNING}"));
+    }
+}
+
+unsafe extern "C" fn fill(info: *mut RedisModuleInfoCtx, for_crash_report: c_int) {
+    guarded("INFO", (), || {
+        // SAFETY: the callback's own context; null stands for the section that bears the module's name.
+        if unsafe { (api().info_add_section)(info, ptr::null()) } != OK {
+            return;
+        }
+        let version = c_string(env!("CARGO_PKG_VERSION"));
+        // SAFETY: the callback's own context; the texts are copied.
+        unsafe { (api().info_add_field_cstring)(info, c"version".as_ptr(), version.as_ptr()) };
+        if for_crash_report != 0 {
+            // Any structure may be half changed, the heap too.
+            // SAFETY: as above.
+            unsafe { (api().info_add_field_u_long_long)(info, c"events_total".as_ptr(), counters().events_total()) };
+            return;
+        }
+        let number = |name: &str, value: u64| {
+            let name = c_string(name);
+            // SAFETY: as above.
+            unsafe { (api().info_add_field_u_long_long)(info, name.as_ptr(), value) };
+        };
+        counters().visit(number);
+        number("symbols_cached", symbols_cached() as u64);
+        let policy = evicting_policy();
+        number("eviction_risk", u64::from(policy.is_some()));
+        if policy.is_some() {
+            let text = c_string(EVICTION_WARNING);
+            // SAFETY: as above.
+            unsafe { (api().info_add_field_cstring)(info, c"eviction_warning".as_ptr(), text.as_ptr()) };
+        }
+    });
+}
+
+/// The server's `maxmemory-policy`, when it is one that evicts.
+fn evicting_policy() -> Option<String> {
+    // SAFETY: without a context the result is the caller's to free, which is done below.
+    let memory = unsafe { (api().get_server_info)(ptr::null_mut(), c"memory".as_ptr()) };
+    if memory.is_null() {
+        return None;
+    }
+    // SAFETY: a live result; the text is copied before it is freed.
+    let policy = unsafe {
+        let text = (api().server_info_get_field_c)(memory, c"maxmemory_policy".as_ptr());
+        (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
+    };
+    // SAFETY: made above, not used any more.
+    unsafe { (api().free_server_info)(ptr::null_mut(), memory) };
+    policy.filter(|policy| policy != "noeviction")
+}

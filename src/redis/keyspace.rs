@@ -1,0 +1,329 @@
+//! The keys of one symbol during one command: opened once, type-checked, closed at the end.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::{c_int, c_long};
+use std::ptr;
+use std::rc::Rc;
+
+use redis_module::raw::{self, RedisModuleKey, RedisModuleStreamID, RedisModuleString};
+use tradebus_core::journal::Journal;
+use tradebus_core::key::{Key, KeyType};
+use tradebus_core::refusal::{Code, Outcome};
+use tradebus_core::store::{Entry, Flow, Slot, Store};
+use tradebus_core::stream_id::StreamId;
+use tradebus_core::symbol::Symbol;
+
+use super::api::api;
+use super::call::EPERM;
+use super::ctx::Ctx;
+use super::strings::{self, RString, SymbolStrings, OK, SINGLE_KEYS};
+
+/// What a command does with its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reads them.
+    Read,
+    /// Reads and writes them.
+    Write,
+}
+
+/// The keys of one symbol during one command.
+pub struct Keyspace<'a> {
+    pub(super) ctx: &'a Ctx<'a>,
+    pub(super) strings: Rc<SymbolStrings>,
+    symbol: Symbol<'a>,
+    access: Access,
+    keys: RefCell<Vec<OpenKey>>,
+    singles: [Cell<Option<Slot>>; SINGLE_KEYS.len()],
+    name: RefCell<String>,
+}
+
+/// A key that is open until the command ends.
+#[derive(Clone)]
+pub(super) struct OpenKey {
+    /// Null when the key is open for reading and does not exist.
+    pub handle: *mut RedisModuleKey,
+    pub name: RString,
+    name_hash: u64,
+}
+
+impl OpenKey {
+    /// Whether the key exists now.
+    pub fn exists(&self) -> bool {
+        // SAFETY: null is allowed here; any other handle is open.
+        unsafe { (api().key_type)(self.handle) as isize != raw::REDISMODULE_KEYTYPE_EMPTY }
+    }
+
+    /// Fields, members or entries now.
+    pub fn len(&self) -> u64 {
+        // SAFETY: null is allowed here; any other handle is open.
+        unsafe { (api().value_length)(self.handle) as u64 }
+    }
+}
+
+impl<'a> Keyspace<'a> {
+    /// The keys of `symbol`.
+    ///
+    /// # Errors
+    /// TRYAGAIN when the symbol's slot is on its way to another node.
+    pub fn open_symbol(ctx: &'a Ctx<'a>, symbol: Symbol<'a>, access: Access) -> Outcome<Keyspace<'a>> {
+        let strings = SymbolStrings::of(symbol.as_str());
+        let keyspace = Keyspace {
+            ctx,
+            strings,
+            symbol,
+            access,
+            keys: RefCell::default(),
+            singles: Default::default(),
+            name: RefCell::default(),
+        };
+        if ctx.server().is_cluster() {
+            keyspace.check_slot()?;
+        }
+        Ok(keyspace)
+    }
+
+    /// Makes sure that the slot is all here. While one is being moved, a command that names two of its keys,
+    /// one of which does not exist, is refused on both nodes; opening keys directly checks nothing.
+    fn check_slot(&self) -> Outcome<()> {
+        let never = RString::new(["trade:{", self.symbol.as_str(), "}:"].concat().as_bytes());
+        let keys = [never, self.strings.key(0).clone()];
+        let errno = match self.ctx.server().call(c"EXISTS", c"Ev", &keys) {
+            Ok(reply) if !reply.whole().is_error() => return Ok(()),
+            Ok(_) => std::io::Error::last_os_error(),
+            Err(error) => error,
+        };
+        match errno.raw_os_error() {
+            Some(EPERM) => {
+                Err(Code::TryAgain
+                    .because(format!("the slot of {} is being moved to another node", self.symbol.as_str())))
+            }
+            _ => Err(Code::Err.because(format!("the cluster cannot serve the slot now ({errno})"))),
+        }
+    }
+
+    /// What the last command on the symbol remembered of its log.
+    pub fn remembered_journal(&self) -> Option<Journal> {
+        let (database, journal) = self.strings.journal.get()?;
+        (database == self.ctx.database()).then_some(journal)
+    }
+
+    /// Remembers the log's state for the next command.
+    pub fn remember_journal(&self, journal: Journal) {
+        self.strings.journal.set(Some((self.ctx.database(), journal)));
+    }
+
+    /// The open key of a slot.
+    pub(super) fn key(&self, slot: Slot) -> OpenKey {
+        self.keys.borrow()[slot.0 as usize].clone()
+    }
+
+    fn handle(&self, slot: Slot) -> *mut RedisModuleKey {
+        self.keys.borrow()[slot.0 as usize].handle
+    }
+
+    fn open_named(&self, name: RString, name_hash: u64, wanted: KeyType) -> Outcome<Slot> {
+        let mode = match self.access {
+            Access::Read => raw::REDISMODULE_READ,
+            Access::Write => raw::REDISMODULE_READ | raw::REDISMODULE_WRITE,
+        };
+        // SAFETY: a live context and name; the handle is closed by `drop`, before the context ends.
+        let handle = unsafe { (api().open_key)(self.ctx.server().as_ptr(), name.as_ptr(), mode as c_int) };
+        // SAFETY: null is allowed here.
+        let found = unsafe { (api().key_type)(handle) } as isize;
+        let wanted = match wanted {
+            KeyType::Hash => raw::REDISMODULE_KEYTYPE_HASH,
+            KeyType::SortedSet => raw::REDISMODULE_KEYTYPE_ZSET,
+            KeyType::Stream => raw::REDISMODULE_KEYTYPE_STREAM,
+        };
+        let mut keys = self.keys.borrow_mut();
+        let slot = Slot(keys.len() as u32);
+        if found != raw::REDISMODULE_KEYTYPE_EMPTY && found != wanted {
+            // SAFETY: opened just above, known to nobody else.
+            unsafe { (api().close_key)(handle) };
+            return Err(Code::WrongType.because(format!(
+                "Operation against a key holding the wrong kind of value: {}",
+                String::from_utf8_lossy(name.as_bytes())
+            )));
+        }
+        keys.push(OpenKey { handle, name, name_hash });
+        Ok(slot)
+    }
+
+    /// Visits the entries of a stream. The stream must not be visited again from within.
+    fn visit_entries(
+        &self,
+        slot: Slot,
+        flags: u32,
+        start: Option<StreamId>,
+        visit: &mut dyn FnMut(StreamId, &Entry<'_>) -> Flow,
+    ) {
+        let handle = self.handle(slot);
+        let mut start = start.map(|id| RedisModuleStreamID { ms: id.ms, seq: id.seq });
+        let start = start.as_mut().map_or(ptr::null_mut(), |id| id as *mut _);
+        // SAFETY: an open handle; the start, where there is one, is read during the call only.
+        let started = !handle.is_null()
+            && unsafe { (api().stream_iterator_start)(handle, flags as c_int, start, ptr::null_mut()) } == OK;
+        if !started {
+            return;
+        }
+        let iterator = StreamIterator { handle };
+        let mut fields = Vec::new();
+        while let Some(id) = iterator.next(&mut fields) {
+            let entry: Vec<(&[u8], &[u8])> = fields.iter().map(|(f, v)| (f.as_bytes(), v.as_bytes())).collect();
+            if visit(id, &entry) == Flow::Stop {
+                break;
+            }
+        }
+    }
+}
+
+impl<'a> Store<'a> for Keyspace<'a> {
+    fn open(&self, key: Key<'_>) -> Outcome<Slot> {
+        if let Some(place) = strings::single_key(&key) {
+            if let Some(slot) = self.singles[place].get() {
+                return Ok(slot);
+            }
+            let slot = self.open_named(self.strings.key(place).clone(), 0, key.key_type())?;
+            self.singles[place].set(Some(slot));
+            return Ok(slot);
+        }
+        let mut name = self.name.borrow_mut();
+        name.clear();
+        key.push_name(self.symbol.as_str(), &mut name);
+        let name_hash = strings::hash(name.as_bytes());
+        // A batch of 1,000 events has some thousand keys at most: comparing hashes in a row beats a map.
+        let is_it = |open: &OpenKey| open.name_hash == name_hash && open.name.as_bytes() == name.as_bytes();
+        if let Some(place) = self.keys.borrow().iter().position(is_it) {
+            return Ok(Slot(place as u32));
+        }
+        self.open_named(RString::new(name.as_bytes()), name_hash, key.key_type())
+    }
+
+    fn exists(&self, slot: Slot) -> bool {
+        self.keys.borrow()[slot.0 as usize].exists()
+    }
+
+    fn len(&self, slot: Slot) -> u64 {
+        self.keys.borrow()[slot.0 as usize].len()
+    }
+
+    fn hash_get(&self, slot: Slot, fields: &[&str], values: &mut Vec<Option<&'a [u8]>>) {
+        values.clear();
+        if !self.exists(slot) {
+            values.resize(fields.len(), None);
+            return;
+        }
+        let handle = self.handle(slot);
+        for batch in fields.chunks(HASH_GET_BATCH) {
+            let mut names = [const { None }; HASH_GET_BATCH];
+            for (name, field) in names.iter_mut().zip(batch) {
+                *name = Some(strings::name(field.as_bytes()));
+            }
+            let mut found = [ptr::null_mut(); HASH_GET_BATCH];
+            // SAFETY: an open handle of a hash.
+            unsafe { hash_get_batch(handle, &names, &mut found) };
+            values.extend(found[..batch.len()].iter().map(|&value| {
+                // SAFETY: HashGet leaves null or a string that is ours, automatic memory being off.
+                unsafe { RString::from_owned(value) }.map(|value| self.ctx.keep(value))
+            }));
+        }
+    }
+
+    fn newest_id(&self, slot: Slot) -> Option<StreamId> {
+        let handle = self.handle(slot);
+        let flags = raw::REDISMODULE_STREAM_ITERATOR_REVERSE as c_int;
+        // SAFETY: an open handle; a key without a value is answered with an error.
+        let started = !handle.is_null()
+            && unsafe { (api().stream_iterator_start)(handle, flags, ptr::null_mut(), ptr::null_mut()) } == OK;
+        started.then_some(StreamIterator { handle })?.next_id().map(|(id, _)| id)
+    }
+
+    fn entries_after(&self, slot: Slot, after: StreamId, visit: &mut dyn FnMut(StreamId, &Entry<'_>) -> Flow) {
+        self.visit_entries(slot, raw::REDISMODULE_STREAM_ITERATOR_EXCLUSIVE, Some(after), visit);
+    }
+
+    fn entries_backwards(&self, slot: Slot, visit: &mut dyn FnMut(StreamId, &Entry<'_>) -> Flow) {
+        self.visit_entries(slot, raw::REDISMODULE_STREAM_ITERATOR_REVERSE, None, visit);
+    }
+}
+
+impl Drop for Keyspace<'_> {
+    fn drop(&mut self) {
+        for key in self.keys.get_mut().drain(..) {
+            // SAFETY: null is allowed here; any other handle is open and closed only here. The context is
+            // live, because `self` borrows it.
+            unsafe { (api().close_key)(key.handle) };
+        }
+    }
+}
+
+/// Fields in one variadic call.
+const HASH_GET_BATCH: usize = 16;
+
+/// Reads fields of a hash. The call ends at the first null name, so a shorter batch needs no call of its own;
+/// there are two only because most reads are short.
+///
+/// # Safety
+/// `handle` is open and a hash; `names` without a gap.
+unsafe fn hash_get_batch(
+    handle: *mut RedisModuleKey,
+    names: &[Option<RString>; HASH_GET_BATCH],
+    found: &mut [*mut RedisModuleString; HASH_GET_BATCH],
+) {
+    let name = |place: usize| names[place].as_ref().map_or(ptr::null_mut(), RString::as_ptr);
+    let found = found.as_mut_ptr();
+    let none = raw::REDISMODULE_HASH_NONE as c_int;
+    macro_rules! get {
+        ($($place:literal)*) => {
+            // SAFETY: pairs of a name and a place within `found`, ended by a null of a pointer's size.
+            unsafe {
+                (api().hash_get)(handle, none, $( name($place), found.add($place), )* ptr::null_mut::<RedisModuleString>())
+            }
+        };
+    }
+    match names[4] {
+        None => get!(0 1 2 3),
+        Some(_) => get!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15),
+    };
+}
+
+/// A started iterator of an open stream.
+struct StreamIterator {
+    handle: *mut RedisModuleKey,
+}
+
+impl StreamIterator {
+    /// The next entry's id and number of fields.
+    fn next_id(&self) -> Option<(StreamId, c_long)> {
+        let mut id = RedisModuleStreamID { ms: 0, seq: 0 };
+        let mut fields = 0;
+        // SAFETY: an open handle, on which an iterator was started.
+        let result = unsafe { (api().stream_iterator_next_id)(self.handle, &mut id, &mut fields) };
+        (result == OK).then_some((StreamId { ms: id.ms, seq: id.seq }, fields))
+    }
+
+    /// The next entry, its fields into `fields`.
+    fn next(&self, fields: &mut Vec<(RString, RString)>) -> Option<StreamId> {
+        fields.clear();
+        let (id, count) = self.next_id()?;
+        for _ in 0..count {
+            let (mut field, mut value) = (ptr::null_mut(), ptr::null_mut());
+            // SAFETY: as in `next_id`; both strings are ours, automatic memory being off.
+            unsafe {
+                if (api().stream_iterator_next_field)(self.handle, &mut field, &mut value) != OK {
+                    break;
+                }
+                fields.extend(RString::from_owned(field).zip(RString::from_owned(value)));
+            }
+        }
+        Some(id)
+    }
+}
+
+impl Drop for StreamIterator {
+    fn drop(&mut self) {
+        // SAFETY: an open handle; stopping frees the iterator, so the next one can be started.
+        unsafe { (api().stream_iterator_stop)(self.handle) };
+    }
+}

@@ -1,0 +1,283 @@
+//! Strings of the server: owned ones, and the caches that save making the same one again and again.
+
+use std::cell::{Cell, OnceCell};
+use std::ffi::c_int;
+use std::mem::ManuallyDrop;
+use std::ptr::{self, NonNull};
+use std::rc::Rc;
+
+use redis_module::raw::RedisModuleString;
+use tradebus_core::channel;
+use tradebus_core::event_type::{EventType, EVENT_TYPES};
+use tradebus_core::journal::Journal;
+use tradebus_core::key::Key;
+
+use super::api::api;
+use super::cell::LockedCell;
+
+/// A string of the server, one reference of which is ours. Made without a context, so it may outlive the
+/// command; never changed once made, so its bytes stay where they are as long as it lives.
+///
+/// As large as the pointer: a slice of these is what the API calls a vector of strings.
+#[repr(transparent)]
+pub struct RString(NonNull<RedisModuleString>);
+
+impl RString {
+    /// A copy of `bytes`.
+    pub fn new(bytes: &[u8]) -> RString {
+        // SAFETY: the server copies `len` bytes; it aborts rather than return null.
+        unsafe {
+            RString::from_owned((api().create_string)(ptr::null_mut(), bytes.as_ptr().cast(), bytes.len()))
+                .expect("the server's allocator does not return null")
+        }
+    }
+
+    /// A number's decimal text.
+    pub fn from_number(number: i64) -> RString {
+        // SAFETY: as in `new`.
+        unsafe {
+            RString::from_owned((api().create_string_from_long_long)(ptr::null_mut(), number))
+                .expect("the server's allocator does not return null")
+        }
+    }
+
+    /// Takes over a reference that is the caller's; `None` for null.
+    ///
+    /// # Safety
+    /// `raw` is null, or a string made without automatic memory, a reference of which is given away here.
+    pub unsafe fn from_owned(raw: *mut RedisModuleString) -> Option<RString> {
+        NonNull::new(raw).map(RString)
+    }
+
+    /// The pointer, for a call that does not keep it or takes its own reference.
+    pub fn as_ptr(&self) -> *mut RedisModuleString {
+        self.0.as_ptr()
+    }
+
+    /// The pointer, for a call that takes over the reference.
+    pub fn into_owned(self) -> *mut RedisModuleString {
+        ManuallyDrop::new(self).as_ptr()
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        // SAFETY: the string lives as long as `self`, and is not changed.
+        unsafe { bytes_of(self.as_ptr()) }
+    }
+}
+
+impl Clone for RString {
+    fn clone(&self) -> Self {
+        // SAFETY: a live string; the count is not atomic, and we are alone (see `redis`).
+        unsafe { (api().retain_string)(ptr::null_mut(), self.as_ptr()) };
+        RString(self.0)
+    }
+}
+
+impl Drop for RString {
+    fn drop(&mut self) {
+        // SAFETY: gives back the reference that is ours.
+        unsafe { (api().free_string)(ptr::null_mut(), self.as_ptr()) };
+    }
+}
+
+/// The bytes of a string of the server.
+///
+/// # Safety
+/// The string is live and unchanged for `'s`.
+pub unsafe fn bytes_of<'s>(string: *const RedisModuleString) -> &'s [u8] {
+    let mut len = 0;
+    // SAFETY: by the caller's promise.
+    unsafe {
+        let start = (api().string_ptr_len)(string, &mut len);
+        std::slice::from_raw_parts(start.cast(), len)
+    }
+}
+
+/// A slice of strings as the API's vector.
+pub fn as_vector(strings: &[RString]) -> *mut *mut RedisModuleString {
+    strings.as_ptr().cast_mut().cast()
+}
+
+/// A bounded cache: the place of a value follows from its key's hash, two values share a place, the newer one
+/// in front. A newcomer drops whoever was longer unused of the two, so there is no list to keep and nothing a
+/// caller can make grow.
+struct TwoWayCache<V> {
+    sets: Vec<[Option<(u64, V)>; 2]>,
+    sets_wanted: usize,
+}
+
+impl<V> TwoWayCache<V> {
+    /// `sets` is a power of two; the memory is taken at the first use.
+    const fn new(sets: usize) -> Self {
+        TwoWayCache { sets: Vec::new(), sets_wanted: sets }
+    }
+
+    fn get_or_insert(&mut self, key: &[u8], is_it: impl Fn(&V) -> bool, make: impl FnOnce() -> V) -> &V {
+        if self.sets.is_empty() {
+            self.sets.resize_with(self.sets_wanted, || [None, None]);
+        }
+        let hash = hash(key);
+        let place = hash as usize & (self.sets.len() - 1);
+        let set = &mut self.sets[place];
+        let found = |entry: &Option<(u64, V)>| matches!(entry, Some((h, value)) if *h == hash && is_it(value));
+        if !found(&set[0]) {
+            set.swap(0, 1);
+            if !found(&set[0]) {
+                set[0] = Some((hash, make()));
+            }
+        }
+        match &set[0] {
+            Some((_, value)) => value,
+            None => unreachable!("found or made just above"),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.sets.iter().flatten().filter(|entry| entry.is_some()).count()
+    }
+
+    fn clear(&mut self) {
+        self.sets = Vec::new();
+    }
+}
+
+/// Multiply and fold, eight bytes at a time. Collisions cost a cache miss and nothing else, so it needs no
+/// secret.
+pub fn hash(bytes: &[u8]) -> u64 {
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |state: u64, word: u64| {
+        let wide = u128::from(state ^ word) * u128::from(MULTIPLIER);
+        (wide as u64) ^ (wide >> 64) as u64
+    };
+    let mut state = bytes.len() as u64 ^ MULTIPLIER;
+    let mut words = bytes.chunks_exact(8);
+    for word in &mut words {
+        state =
+            mix(state, u64::from_le_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]]));
+    }
+    let rest = words.remainder();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    mix(state, u64::from_le_bytes(last))
+}
+
+/// Names are few and come at every event; values are many and mostly come once, so they have a cache of their
+/// own in which they cannot push the names out.
+static NAMES: LockedCell<TwoWayCache<RString>> = LockedCell::new(TwoWayCache::new(1 << 10));
+static VALUES: LockedCell<TwoWayCache<RString>> = LockedCell::new(TwoWayCache::new(1 << 10));
+static SYMBOLS: LockedCell<TwoWayCache<Rc<SymbolStrings>>> = LockedCell::new(TwoWayCache::new(1 << 10));
+
+/// The longest name that is kept.
+const NAME_MAX: usize = 64;
+/// The longest value that is kept.
+const VALUE_MAX: usize = 24;
+/// The longest value starting with a digit that is kept: `0`, `1`, `0.01` come again, prices and times do not.
+const NUMBER_MAX: usize = 4;
+
+fn interned(cache: &LockedCell<TwoWayCache<RString>>, bytes: &[u8]) -> RString {
+    cache.borrow().get_or_insert(bytes, |s| s.as_bytes() == bytes, || RString::new(bytes)).clone()
+}
+
+/// The string of a field's name.
+pub fn name(bytes: &[u8]) -> RString {
+    match bytes.len() <= NAME_MAX {
+        true => interned(&NAMES, bytes),
+        false => RString::new(bytes),
+    }
+}
+
+/// The string of a field's value.
+pub fn value(bytes: &[u8]) -> RString {
+    let longest = match bytes.first() {
+        Some(b'0'..=b'9' | b'-' | b'{' | b'[') => NUMBER_MAX,
+        _ => VALUE_MAX,
+    };
+    match bytes.len() <= longest {
+        true => interned(&VALUES, bytes),
+        false => RString::new(bytes),
+    }
+}
+
+/// The keys of a symbol of which there is one, as places in [`SymbolStrings`].
+pub const SINGLE_KEYS: [Key<'static>; 6] =
+    [Key::Log, Key::OpenOrders, Key::ActivePositions, Key::Last, Key::Risk, Key::Instrument];
+
+/// The place of a key in [`SINGLE_KEYS`].
+pub fn single_key(key: &Key<'_>) -> Option<usize> {
+    match key {
+        Key::Log => Some(0),
+        Key::OpenOrders => Some(1),
+        Key::ActivePositions => Some(2),
+        Key::Last => Some(3),
+        Key::Risk => Some(4),
+        Key::Instrument => Some(5),
+        Key::Order(_) | Key::Position(_) | Key::Signal(_) | Key::Fills(_) | Key::Slices(_) | Key::Seen(_) => None,
+    }
+}
+
+/// The strings of a symbol that every command needs, made as they are needed.
+pub struct SymbolStrings {
+    text: Box<str>,
+    symbol: RString,
+    keys: [OnceCell<RString>; SINGLE_KEYS.len()],
+    classic: [OnceCell<RString>; EVENT_TYPES],
+    sharded: [OnceCell<RString>; EVENT_TYPES],
+    /// What the last command on the symbol left, with its database: believed only while it names the log's
+    /// newest entry, so it need not be told of anything.
+    pub(super) journal: Cell<Option<(c_int, Journal)>>,
+}
+
+impl SymbolStrings {
+    /// Those of `symbol`.
+    pub fn of(symbol: &str) -> Rc<SymbolStrings> {
+        let make = || {
+            Rc::new(SymbolStrings {
+                text: symbol.into(),
+                symbol: RString::new(symbol.as_bytes()),
+                keys: [const { OnceCell::new() }; SINGLE_KEYS.len()],
+                classic: [const { OnceCell::new() }; EVENT_TYPES],
+                sharded: [const { OnceCell::new() }; EVENT_TYPES],
+                journal: Cell::new(None),
+            })
+        };
+        SYMBOLS.borrow().get_or_insert(symbol.as_bytes(), |s| *s.text == *symbol, make).clone()
+    }
+
+    /// The symbol itself, as a key.
+    pub fn symbol(&self) -> &RString {
+        &self.symbol
+    }
+
+    /// The name of one of [`SINGLE_KEYS`].
+    pub fn key(&self, place: usize) -> &RString {
+        self.keys[place].get_or_init(|| RString::new(SINGLE_KEYS[place].name(&self.text).as_bytes()))
+    }
+
+    /// The channel for `PUBLISH`.
+    pub fn classic_channel(&self, event_type: EventType) -> &RString {
+        self.classic[event_type as usize]
+            .get_or_init(|| RString::new(channel::classic(&self.text, event_type.as_str()).as_bytes()))
+    }
+
+    /// The channel for `SPUBLISH`.
+    pub fn sharded_channel(&self, event_type: EventType) -> &RString {
+        self.sharded[event_type as usize]
+            .get_or_init(|| RString::new(channel::sharded(&self.text, event_type.as_str()).as_bytes()))
+    }
+}
+
+/// How many symbols are in the cache.
+pub fn symbols_cached() -> usize {
+    SYMBOLS.borrow().len()
+}
+
+/// Gives everything back to the server, before the module is unloaded.
+pub fn clear() {
+    NAMES.borrow().clear();
+    VALUES.borrow().clear();
+    SYMBOLS.borrow().clear();
+}
+
+/// `REDISMODULE_OK` as the functions return it.
+pub const OK: c_int = redis_module::raw::REDISMODULE_OK as c_int;
