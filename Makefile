@@ -1,0 +1,45 @@
+# Shortcuts only: whatever these do, the commands below do it without make.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test fmt lint bench deny docs clean
+
+# A cargo that scripts/setup has just installed is not on the path of this shell.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+
+help: ## List these
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install or name what is missing
+	@scripts/setup
+
+build: setup ## Build the module: target/release/libtradebus.so
+	cargo build --release
+	@# One name for redis.conf and the tests, whatever the system calls a library.
+	@if [ -f target/release/libtradebus.dylib ]; then ln -sf libtradebus.dylib target/release/libtradebus.so; fi
+
+run: build ## Start a server and play a trading day on it; PORT=6379, ONCE=1 to end by itself
+	cargo run --release --example trading_day
+
+test: build ## Run all tests, the live ones against TRADEBUS_TEST_SERVER (redis-server)
+	scripts/test
+
+fmt: ## Format the source
+	cargo fmt --all
+
+lint: setup ## Check format, lints and, where cargo-deny is installed, dependencies
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	@if cargo deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; \
+	else echo "cargo-deny is not installed: dependencies are not checked"; fi
+
+bench: build ## Measure publishing against MULTI and scripts
+	cargo bench --bench publish
+
+deny: ## Check licenses, advisories and sources of dependencies
+	cargo deny --workspace check
+
+docs: setup ## Build the API documentation: target/doc
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+clean: ## Remove what was built
+	cargo clean

@@ -1,0 +1,66 @@
+//! What happens when a server loads the module: it is there, or it says why not.
+
+use redis::Value;
+
+use crate::support::{text, Options, Server};
+
+#[test]
+fn the_module_is_listed_and_reports() {
+    let server = Server::start(Options::new());
+    let mut client = server.client();
+    let modules = client.text("MODULE LIST");
+    assert!(modules.contains(r#""name", "tradebus""#), "{modules}");
+    let info = client.string("INFO tradebus");
+    assert!(info.starts_with("# tradebus"), "{info}");
+    assert!(!client.string("INFO").is_empty());
+}
+
+#[test]
+fn its_commands_are_documented() {
+    let server = Server::start(Options::new());
+    let mut client = server.client();
+    let Value::Array(names) = client.run("COMMAND LIST FILTERBY MODULE tradebus") else {
+        panic!("COMMAND LIST replies an array");
+    };
+    let names: Vec<String> = names.iter().map(text).collect();
+    assert!(names.iter().any(|name| name.contains("TRADE.PUBLISH")), "{names:?}");
+    for name in names {
+        let docs = client.text(format!("COMMAND DOCS {name}"));
+        assert!(docs.contains("\"summary\""), "{docs}");
+    }
+}
+
+#[test]
+fn bad_arguments_refuse_to_load() {
+    for (args, reason) in [
+        ("stream-maxlen many", "stream-maxlen"),
+        ("stream-maxlen -1", "stream-maxlen"),
+        ("lifecycle sloppy", "lifecycle"),
+        ("no-such-setting 1", "no-such-setting"),
+        ("stream-maxlen", "stream-maxlen"),
+    ] {
+        let log = Server::refuses_to_start(Options::new().module_args(args));
+        assert!(log.contains(reason), "{args}: {log}");
+        assert!(!log.contains("crashed by signal"), "{args}: {log}");
+    }
+}
+
+#[test]
+fn arguments_are_settings() {
+    let server = Server::start(Options::new().module_args("stream-maxlen 10 lifecycle strict"));
+    let mut client = server.client();
+    for (setting, value) in [("stream-maxlen", "10"), ("lifecycle", "strict")] {
+        let name = format!("tradebus.{setting}");
+        assert_eq!(client.map(["CONFIG", "GET", &name])[&name], value);
+    }
+}
+
+/// Effects are built from these: without one of them, replicas would silently miss writes.
+#[test]
+fn a_renamed_command_refuses_to_load() {
+    for command in ["HSET", "XADD", "PUBLISH", "PEXPIREAT"] {
+        let log = Server::refuses_to_start(Options::new().config(&format!("rename-command {command} elsewhere")));
+        let reason = log.lines().find(|line| line.contains(command));
+        assert!(reason.is_some(), "{command} is not named: {log}");
+    }
+}
