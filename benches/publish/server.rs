@@ -1,0 +1,152 @@
+//! A server of our own for each measurement: its own directory, a free port, gone when dropped.
+//! A fresh process, rather than FLUSHALL, so that no peer inherits another's heap, AOF or loaded module.
+
+use std::io;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use std::{env, fs, process, thread};
+
+use crate::wire::Connection;
+
+/// Between finding a free port and the server's bind another process may take it.
+const START_ATTEMPTS: usize = 3;
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How the server keeps what it is told.
+#[derive(Clone, Copy)]
+pub enum Persistence {
+    /// Not at all.
+    Off,
+    /// An append-only file, synced every second.
+    AofEverysec,
+}
+
+impl Persistence {
+    pub const ALL: [Persistence; 2] = [Persistence::Off, Persistence::AofEverysec];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Persistence::Off => "AOF off",
+            Persistence::AofEverysec => "everysec",
+        }
+    }
+
+    fn appendonly(self) -> &'static str {
+        match self {
+            Persistence::Off => "no",
+            Persistence::AofEverysec => "yes",
+        }
+    }
+}
+
+/// A running server, killed and removed on drop.
+pub struct Server {
+    child: Child,
+    directory: PathBuf,
+    port: u16,
+}
+
+impl Server {
+    /// Starts a server, with a module if one is named, and waits until it answers.
+    pub fn start(persistence: Persistence, module: Option<&Path>) -> io::Result<Server> {
+        let mut attempt = 1;
+        loop {
+            match Server::try_start(persistence, module) {
+                Err(_) if attempt < START_ATTEMPTS => attempt += 1,
+                result => return result,
+            }
+        }
+    }
+
+    fn try_start(persistence: Persistence, module: Option<&Path>) -> io::Result<Server> {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let directory = env::temp_dir().join(format!(
+            "tradebus-bench-{}-{}",
+            process::id(),
+            STARTED.fetch_add(1, Ordering::Relaxed)
+        ));
+        fs::create_dir(&directory)?;
+        let binary = env::var("TRADEBUS_TEST_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+
+        let mut command = Command::new(&binary);
+        command
+            .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+            .args(["--save", "", "--appendonly", persistence.appendonly()])
+            .args(["--appendfsync", "everysec"])
+            // A rewrite in the middle of one peer's turn would be charged to that peer.
+            .args(["--auto-aof-rewrite-percentage", "0"])
+            .args(["--logfile", "server.log"])
+            .arg("--dir")
+            .arg(&directory);
+        if let Some(module) = module {
+            command.arg("--loadmodule").arg(module);
+        }
+        let child =
+            command.current_dir(&directory).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(|error| {
+                let _ = fs::remove_dir(&directory);
+                io::Error::other(format!("{binary}: {error}"))
+            })?;
+
+        let mut server = Server { child, directory, port };
+        server.await_ready()?;
+        Ok(server)
+    }
+
+    fn await_ready(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            let answer = self.connect().and_then(|mut connection| connection.call_text(&["PING"]));
+            if answer.is_ok() {
+                return Ok(());
+            }
+            if self.child.try_wait()?.is_some() || Instant::now() > deadline {
+                let log = fs::read_to_string(self.directory.join("server.log"));
+                return Err(io::Error::other(format!("the server did not start:\n{}", log.unwrap_or_default())));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Opens a connection.
+    pub fn connect(&self) -> io::Result<Connection> {
+        Connection::open(self.port)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Nothing can be done about a failure here, and nothing is lost but a directory in /tmp.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// CPU time, user and system, that the server's process (all its threads) has used, in microseconds.
+pub fn cpu_us(connection: &mut Connection) -> io::Result<f64> {
+    let info = connection.call_text(&["INFO", "cpu"])?;
+    let seconds = |name: &str| {
+        info_field(&info, name)
+            .and_then(|text| text.parse::<f64>().ok())
+            .ok_or_else(|| io::Error::other(format!("INFO cpu without {name}")))
+    };
+    Ok((seconds("used_cpu_user")? + seconds("used_cpu_sys")?) * 1e6)
+}
+
+/// The server's name and version.
+pub fn version(connection: &mut Connection) -> io::Result<String> {
+    let info = connection.call_text(&["INFO", "server"])?;
+    // Valkey also reports the Redis version that it is compatible with: its own goes first.
+    Ok(["valkey", "redis"]
+        .iter()
+        .find_map(|name| info_field(&info, &format!("{name}_version")).map(|version| format!("{name} {version}")))
+        .unwrap_or_else(|| "unknown server".to_owned()))
+}
+
+fn info_field<'i>(info: &'i str, name: &str) -> Option<&'i str> {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+}
