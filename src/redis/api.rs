@@ -44,6 +44,7 @@ type Info = *mut RedisModuleInfoCtx;
 type ServerInfo = *mut RedisModuleServerInfoData;
 type Text = *const c_char;
 type StreamId = *mut RedisModuleStreamID;
+type Cursor = *mut RedisModuleScanCursor;
 type Apply = RedisModuleConfigApplyFunc;
 
 table! {
@@ -89,6 +90,9 @@ table! {
         set_abs_expire = RedisModule_SetAbsExpire: fn(Key, mstime_t) -> c_int;
         hash_get = RedisModule_HashGet: fn(Key, c_int, ...) -> c_int;
         hash_set = RedisModule_HashSet: fn(Key, c_int, ...) -> c_int;
+        scan_key = RedisModule_ScanKey: fn(Key, Cursor, RedisModuleScanKeyCB, *mut c_void) -> c_int;
+        scan_cursor_create = RedisModule_ScanCursorCreate: fn() -> Cursor;
+        scan_cursor_destroy = RedisModule_ScanCursorDestroy: fn(Cursor);
         zset_add = RedisModule_ZsetAdd: fn(Key, f64, Str, *mut c_int) -> c_int;
         zset_rem = RedisModule_ZsetRem: fn(Key, Str, *mut c_int) -> c_int;
         stream_add = RedisModule_StreamAdd: fn(Key, c_int, StreamId, *mut Str, i64) -> c_int;

@@ -85,9 +85,12 @@ impl Keyspace<'_> {
     fn append(&self, log: &OpenKey, plan: &Plan<'_>, arguments: &mut Vec<RString>) -> Result<(), CommitError> {
         let server = self.ctx.server();
         let is_new = !log.exists();
+        let mut id_text = String::with_capacity(24);
         for (place, entry) in plan.log.iter().enumerate() {
             start(arguments, log);
-            arguments.push(RString::new(entry.id.to_string().as_bytes()));
+            id_text.clear();
+            entry.id.push_to(&mut id_text);
+            arguments.push(RString::new(id_text.as_bytes()));
             for (name, value) in &entry.fields {
                 arguments.push(strings::name(name.as_bytes()));
                 arguments.push(strings::value(value));

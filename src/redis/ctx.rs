@@ -66,6 +66,8 @@ pub struct Ctx<'c> {
     args: &'c [&'c [u8]],
     /// What was read from the keyspace: kept until the command ends, so that it can be borrowed.
     values: RefCell<Vec<RString>>,
+    /// The same for what was copied out of it.
+    buffers: RefCell<Vec<Vec<u8>>>,
 }
 
 /// The vector of the last command, for the next one.
@@ -75,7 +77,7 @@ const VALUES_KEPT: usize = 4_096;
 
 impl<'c> Ctx<'c> {
     pub(super) fn new(server: Server<'c>, args: &'c [&'c [u8]]) -> Ctx<'c> {
-        Ctx { server, args, values: RefCell::new(std::mem::take(&mut *VALUES.borrow())) }
+        Ctx { server, args, values: RefCell::new(std::mem::take(&mut *VALUES.borrow())), buffers: RefCell::default() }
     }
 
     pub(super) fn server(&self) -> Server<'c> {
@@ -107,6 +109,15 @@ impl<'c> Ctx<'c> {
     pub(super) fn database(&self) -> c_int {
         // SAFETY: a live context.
         unsafe { (api().get_selected_db)(self.server.as_ptr()) }
+    }
+
+    /// Keeps a copy until the command ends.
+    pub(super) fn keep_buffer(&self, buffer: Vec<u8>) -> &[u8] {
+        // SAFETY: the bytes do not move with the vector, nothing changes them, and they are freed with `self`
+        // at the earliest, because nothing is ever taken out of `buffers`.
+        let bytes = unsafe { std::slice::from_raw_parts(buffer.as_ptr(), buffer.len()) };
+        self.buffers.borrow_mut().push(buffer);
+        bytes
     }
 
     /// Keys live in database 0 only, unless configured otherwise: channels do not know of databases, and two

@@ -16,6 +16,7 @@ use tradebus_core::symbol::Symbol;
 use super::api::api;
 use super::call::EPERM;
 use super::ctx::Ctx;
+use super::scan;
 use super::strings::{self, RString, SymbolStrings, OK, SINGLE_KEYS};
 
 /// What a command does with its keys.
@@ -37,6 +38,9 @@ pub struct Keyspace<'a> {
     singles: [Cell<Option<Slot>>; SINGLE_KEYS.len()],
     name: RefCell<String>,
 }
+
+/// Keys that one event touches: the log, the entity, its index, its fills, a bucket or two.
+const KEYS_USUAL: usize = 8;
 
 /// A key that is open until the command ends.
 #[derive(Clone)]
@@ -73,7 +77,7 @@ impl<'a> Keyspace<'a> {
             strings,
             symbol,
             access,
-            keys: RefCell::default(),
+            keys: RefCell::new(Vec::with_capacity(KEYS_USUAL)),
             singles: Default::default(),
             name: RefCell::default(),
         };
@@ -228,6 +232,10 @@ impl<'a> Store<'a> for Keyspace<'a> {
                 unsafe { RString::from_owned(value) }.map(|value| self.ctx.keep(value))
             }));
         }
+    }
+
+    fn hash_all(&self, slot: Slot) -> Option<Vec<(&'a [u8], &'a [u8])>> {
+        scan::small_hash(self.ctx, &self.key(slot))
     }
 
     fn newest_id(&self, slot: Slot) -> Option<StreamId> {

@@ -24,6 +24,7 @@ mod log;
 mod read;
 mod registry;
 mod reply;
+mod scan;
 mod strings;
 
 pub use commit::CommitError;

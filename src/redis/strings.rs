@@ -166,7 +166,7 @@ pub fn hash(bytes: &[u8]) -> u64 {
 /// own in which they cannot push the names out.
 static NAMES: LockedCell<TwoWayCache<RString>> = LockedCell::new(TwoWayCache::new(1 << 10));
 static VALUES: LockedCell<TwoWayCache<RString>> = LockedCell::new(TwoWayCache::new(1 << 10));
-static SYMBOLS: LockedCell<TwoWayCache<Rc<SymbolStrings>>> = LockedCell::new(TwoWayCache::new(1 << 10));
+static SYMBOLS: LockedCell<TwoWayCache<Rc<SymbolStrings>>> = LockedCell::new(TwoWayCache::new(1 << 14));
 
 /// The longest name that is kept.
 const NAME_MAX: usize = 64;

@@ -66,6 +66,8 @@ impl Key<'_> {
             Key::Instrument => ("instrument", ""),
             Key::Seen(_) => ("seen:", ""),
         };
+        // Braces, colons, the longest middle and a bucket's number.
+        out.reserve(symbol.len() + id.len() + 48);
         for part in ["trade:{", symbol, "}:", middle, id] {
             out.push_str(part);
         }

@@ -304,6 +304,16 @@ impl<'a> Store<'a> for View<'a> {
         values.extend(fields.iter().map(|field| hash?.get(*field).map(Vec::as_slice)));
     }
 
+    /// As a server would, for hashes of up to 20 fields: both ways of reading are to be tried.
+    fn hash_all(&self, slot: Slot) -> Option<Vec<(&'a [u8], &'a [u8])>> {
+        match self.value(slot) {
+            Some(Value::Hash(hash)) if hash.len() <= 20 => {
+                Some(hash.iter().map(|(field, value)| (field.as_bytes(), value.as_slice())).collect())
+            }
+            _ => None,
+        }
+    }
+
     fn newest_id(&self, slot: Slot) -> Option<StreamId> {
         self.entries(slot).next_back().map(|(id, _)| id)
     }

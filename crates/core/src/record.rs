@@ -14,8 +14,13 @@ pub struct Record<'a> {
     slot: Slot,
     existed: bool,
     changed: bool,
+    /// Every stored field is in `fields`.
+    is_whole: bool,
     fields: Vec<Field<'a>>,
 }
+
+/// Fields that an entity has, with some to spare.
+const FIELDS_USUAL: usize = 32;
 
 #[derive(Debug)]
 struct Field<'a> {
@@ -27,7 +32,27 @@ struct Field<'a> {
 impl<'a> Record<'a> {
     /// The hash at `slot`, nothing read yet.
     pub fn new<S: Store<'a>>(store: &S, slot: Slot) -> Record<'a> {
-        Record { slot, existed: store.exists(slot), changed: false, fields: Vec::with_capacity(24) }
+        Record { slot, existed: store.exists(slot), changed: false, is_whole: false, fields: Vec::new() }
+    }
+
+    /// Reads the whole hash, where that is cheap. A new one gets its fields in the order of `first`, then in
+    /// the order in which they are set.
+    pub fn read_whole<S: Store<'a>>(&mut self, store: &S, first: &[&'static str]) {
+        if self.is_whole || !self.fields.is_empty() {
+            return;
+        }
+        self.fields.reserve(FIELDS_USUAL);
+        match store.hash_all(self.slot) {
+            Some(stored) => {
+                // A name that is not UTF-8 is not ours, and no event can name it.
+                let named = |(name, value)| Some((std::str::from_utf8(name).ok()?, value));
+                self.fields.extend(stored.into_iter().filter_map(named).map(|(name, value): (&'a str, &'a [u8])| {
+                    Field { name: Cow::Borrowed(name), stored: Some(value), now: Some(Cow::Borrowed(value)) }
+                }));
+                self.is_whole = true;
+            }
+            None => self.load(store, first),
+        }
     }
 
     /// The hash's slot.
@@ -52,6 +77,9 @@ impl<'a> Record<'a> {
 
     /// As [`Record::load`], for names that are data.
     pub fn load_named<S: Store<'a>>(&mut self, store: &S, names: impl Iterator<Item = Name<'a>>) {
+        if self.is_whole {
+            return;
+        }
         let known = self.fields.len();
         for name in names {
             if self.position(&name).is_none() {
@@ -134,6 +162,7 @@ impl<'a> Record<'a> {
     /// Takes a loaded field away.
     pub fn remove(&mut self, name: &str) {
         if let Some(at) = self.position(name) {
+            self.changed |= self.fields[at].now.is_some();
             self.fields[at].now = None;
         }
     }
@@ -148,7 +177,11 @@ impl<'a> Record<'a> {
 
     /// What differs from the stored hash; `None` when nothing does.
     pub fn into_patch(self) -> Option<HashPatch<'a>> {
-        let mut patch = HashPatch { slot: self.slot, set: Vec::new(), delete: Vec::new() };
+        if !self.changed {
+            return None;
+        }
+        let set = Vec::with_capacity(if self.existed { FIELDS_USUAL / 2 } else { self.fields.len() });
+        let mut patch = HashPatch { slot: self.slot, set, delete: Vec::new() };
         for field in self.fields {
             match (field.stored, field.now) {
                 (stored, Some(now)) if stored != Some(&*now) => patch.set.push((field.name, now)),
@@ -191,7 +224,7 @@ impl From<String> for Value<'_> {
 
 impl From<Decimal> for Value<'_> {
     fn from(number: Decimal) -> Self {
-        let mut text = String::new();
+        let mut text = String::with_capacity(24);
         number.push_to(&mut text);
         text.into()
     }

@@ -264,7 +264,7 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
             return self.judge_record(event, id, happened_at).map(Ok);
         };
         let at = self.record(subject.key())?;
-        self.records[at].load(self.store, subject.facts());
+        self.records[at].read_whole(self.store, subject.facts());
         self.entities.begin(&self.records[at], &subject)?;
         let fill = match self.recall_fill(event, &subject)? {
             Recalled::Known(first) => return Ok(Err(first)),
@@ -285,6 +285,8 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
         if let (Some(fill), Some(memory)) = (&fill.0, fill.1) {
             if let Some(fill_id) = &fill.id {
                 self.records[memory].set(fill_id.clone(), fill.memory_text(id));
+                // Says that there are fills, also when the event changes nothing else.
+                self.records[at].set("fill_id", fill_id.clone());
             }
         }
         self.settle(&subject, at, verdict)?;
@@ -398,7 +400,12 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
             ttl => Expiry::At(self.clock.now.saturating_add_unsigned(ttl)),
         };
         self.entities.expire(slot, expiry);
-        if let Some(key) = subject.fills_key() {
+        let has_fills = {
+            let record = &mut self.records[at];
+            record.load(self.store, &["fill_id"]);
+            record.get("fill_id").is_some()
+        };
+        if let Some(key) = subject.fills_key().filter(|_| has_fills) {
             let fills = self.record(key)?;
             if self.records[fills].exists() {
                 self.entities.expire(self.records[fills].slot(), expiry);

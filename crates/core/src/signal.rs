@@ -34,8 +34,8 @@ impl Status {
     }
 }
 
-/// The facts that are read for every event of a signal.
-pub const FACTS: [&str; 2] = ["status", "version"];
+/// The fields that every event of a signal reads or changes, first in a new hash.
+pub const FACTS: [&str; 4] = ["status", "version", "updated_at", "last_event_id"];
 
 /// The rules by which a signal keeps members: it has no field of its own.
 pub struct SignalFields;

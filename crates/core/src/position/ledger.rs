@@ -92,15 +92,18 @@ pub struct Position {
     pending: Vec<Step>,
 }
 
-/// The facts that are read for every event of a position.
-pub const FACTS: [&str; 10] = [
+/// The fields that every event of a position reads or changes. They come first in a new hash: Redis searches
+/// a small one from the front.
+pub const FACTS: [&str; 12] = [
     "status",
     "version",
+    "updated_at",
+    "last_event_id",
     "volume",
-    "entry_price",
-    "direction",
     "closed_volume",
     "realized_pnl",
+    "entry_price",
+    "direction",
     "entry_value",
     "pending",
     "cycle",

@@ -1,0 +1,77 @@
+//! Reading a small hash in one pass.
+//!
+//! Redis keeps a small hash as a list, in which every lookup is a search from the front: a dozen of them costs
+//! twice what one pass over all fields does.
+
+use std::ffi::c_void;
+use std::ptr::NonNull;
+
+use redis_module::raw::{RedisModuleKey, RedisModuleScanCursor, RedisModuleString};
+
+use super::api::api;
+use super::ctx::Ctx;
+use super::keyspace::OpenKey;
+use super::load::guarded;
+use super::strings::bytes_of;
+
+/// A hash of more fields is not kept as a list under any usual setting.
+const FIELDS_MAX: u64 = 512;
+
+/// What was read so far: names and values one behind the other, and where each one ends.
+#[derive(Default)]
+struct Collected {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+/// A cursor of the server.
+struct Cursor(NonNull<RedisModuleScanCursor>);
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        // SAFETY: made by the server for us, and used nowhere else.
+        unsafe { (api().scan_cursor_destroy)(self.0.as_ptr()) };
+    }
+}
+
+/// All fields of a hash that is kept as a list. `None` for another one: the server then gives a part of it at
+/// each call.
+pub fn small_hash<'a>(ctx: &'a Ctx<'_>, key: &OpenKey) -> Option<Vec<(&'a [u8], &'a [u8])>> {
+    let fields = usize::try_from(key.len()).ok().filter(|&fields| fields > 0 && fields as u64 <= FIELDS_MAX)?;
+    let mut collected = Collected { bytes: Vec::with_capacity(fields * 32), ends: Vec::with_capacity(fields * 2) };
+    // SAFETY: no precondition.
+    let cursor = Cursor(NonNull::new(unsafe { (api().scan_cursor_create)() })?);
+    // SAFETY: an open handle of a hash, a fresh cursor; the callback gets what it expects and nothing else
+    // uses `collected` meanwhile.
+    let has_more = unsafe {
+        (api().scan_key)(key.handle, cursor.0.as_ptr(), Some(collect), (&raw mut collected).cast::<c_void>())
+    };
+    if has_more != 0 || collected.ends.len() != fields * 2 {
+        return None;
+    }
+    let bytes = ctx.keep_buffer(collected.bytes);
+    let mut start = 0;
+    let mut next = |end: usize| &bytes[std::mem::replace(&mut start, end)..end];
+    Some(collected.ends.chunks_exact(2).map(|pair| (next(pair[0]), next(pair[1]))).collect())
+}
+
+/// Called by the server for each field.
+unsafe extern "C" fn collect(
+    _key: *mut RedisModuleKey,
+    name: *mut RedisModuleString,
+    value: *mut RedisModuleString,
+    collected: *mut c_void,
+) {
+    guarded("a hash", (), || {
+        if name.is_null() || value.is_null() {
+            return;
+        }
+        // SAFETY: what `small_hash` gave along, used by nobody else until the scan ends.
+        let collected = unsafe { &mut *collected.cast::<Collected>() };
+        for string in [name, value] {
+            // SAFETY: live until this call returns.
+            collected.bytes.extend_from_slice(unsafe { bytes_of(string) });
+            collected.ends.push(collected.bytes.len());
+        }
+    });
+}
