@@ -55,36 +55,34 @@ const fn choice(name: &'static str, words: &'static [&'static str]) -> Choice {
     Choice { name, words, value: AtomicU64::new(0) }
 }
 
-/// The numbers.
-pub static NUMBERS: [Number; 8] = [
-    number("stream-maxlen", 1_000_000, 0, i64::MAX, Unit::Plain),
-    number("stream-maxage", 0, 0, DURATION_MAX_MS, Unit::Plain),
-    number("closed-ttl", 7 * DAY_MS, 0, DURATION_MAX_MS, Unit::Plain),
-    number("signal-ttl", DAY_MS, 0, DURATION_MAX_MS, Unit::Plain),
-    number("dedupe-window", 10 * MINUTE_MS, SECOND_MS, DURATION_MAX_MS, Unit::Plain),
-    number("dedupe-max", 1_000_000, 1_000, 100_000_000, Unit::Plain),
-    number("max-event-size", 64 * KIB, KIB, 16 * MIB, Unit::Bytes),
-    number("scan-limit", 2_000, 100, 1_000_000, Unit::Plain),
-];
-const STREAM_MAXLEN: usize = 0;
-const STREAM_MAXAGE: usize = 1;
-const CLOSED_TTL: usize = 2;
-const SIGNAL_TTL: usize = 3;
-const DEDUPE_WINDOW: usize = 4;
-const DEDUPE_MAX: usize = 5;
-const MAX_EVENT_SIZE: usize = 6;
-const SCAN_LIMIT: usize = 7;
+static STREAM_MAXLEN: Number = number("stream-maxlen", 1_000_000, 0, i64::MAX, Unit::Plain);
+static STREAM_MAXAGE: Number = number("stream-maxage", 0, 0, DURATION_MAX_MS, Unit::Plain);
+static CLOSED_TTL: Number = number("closed-ttl", 7 * DAY_MS, 0, DURATION_MAX_MS, Unit::Plain);
+static SIGNAL_TTL: Number = number("signal-ttl", DAY_MS, 0, DURATION_MAX_MS, Unit::Plain);
+static DEDUPE_WINDOW: Number = number("dedupe-window", 10 * MINUTE_MS, SECOND_MS, DURATION_MAX_MS, Unit::Plain);
+static DEDUPE_MAX: Number = number("dedupe-max", 1_000_000, 1_000, 100_000_000, Unit::Plain);
+static MAX_EVENT_SIZE: Number = number("max-event-size", 64 * KIB, KIB, 16 * MIB, Unit::Bytes);
+static SCAN_LIMIT: Number = number("scan-limit", 2_000, 100, 1_000_000, Unit::Plain);
 
-/// The choices; `yes` and `no` make a boolean of the server's.
-pub static CHOICES: [Choice; 3] = [
-    choice("lifecycle", &["lenient", "strict", "off"]),
-    choice("pubsub", &["classic", "sharded", "off"]),
-    choice("any-db", &["no", "yes"]),
+/// The numbers.
+pub static NUMBERS: [&Number; 8] = [
+    &STREAM_MAXLEN,
+    &STREAM_MAXAGE,
+    &CLOSED_TTL,
+    &SIGNAL_TTL,
+    &DEDUPE_WINDOW,
+    &DEDUPE_MAX,
+    &MAX_EVENT_SIZE,
+    &SCAN_LIMIT,
 ];
-const LIFECYCLE: usize = 0;
-const PUBSUB: usize = 1;
-/// The place of the boolean in [`CHOICES`].
-pub const ANY_DB: usize = 2;
+
+static LIFECYCLE: Choice = choice("lifecycle", &["lenient", "strict", "off"]);
+static PUBSUB: Choice = choice("pubsub", &["classic", "sharded", "off"]);
+/// A boolean of the server's.
+pub static ANY_DB: Choice = choice("any-db", &["no", "yes"]);
+
+/// The choices.
+pub static CHOICES: [&Choice; 3] = [&LIFECYCLE, &PUBSUB, &ANY_DB];
 
 /// The name of the one text, without `tradebus.`: the groups that every new log gets.
 pub const CONSUMER_GROUPS: &str = "consumer-groups";
@@ -231,32 +229,32 @@ impl Defaults {
 /// A snapshot for one command.
 pub fn settings() -> Settings {
     Settings {
-        lifecycle: match CHOICES[LIFECYCLE].get() {
+        lifecycle: match LIFECYCLE.get() {
             1 => Lifecycle::Strict,
             2 => Lifecycle::Off,
             _ => Lifecycle::Lenient,
         },
-        pubsub: match CHOICES[PUBSUB].get() {
+        pubsub: match PUBSUB.get() {
             1 => PubSub::Sharded,
             2 => PubSub::Off,
             _ => PubSub::Classic,
         },
-        stream_maxlen: NUMBERS[STREAM_MAXLEN].get_u64(),
-        stream_maxage_ms: NUMBERS[STREAM_MAXAGE].get_u64(),
-        closed_ttl_ms: NUMBERS[CLOSED_TTL].get_u64(),
-        signal_ttl_ms: NUMBERS[SIGNAL_TTL].get_u64(),
-        dedupe_window_ms: NUMBERS[DEDUPE_WINDOW].get_u64(),
-        dedupe_max: NUMBERS[DEDUPE_MAX].get_u64(),
-        max_event_size: NUMBERS[MAX_EVENT_SIZE].get_u64() as usize,
+        stream_maxlen: STREAM_MAXLEN.get_u64(),
+        stream_maxage_ms: STREAM_MAXAGE.get_u64(),
+        closed_ttl_ms: CLOSED_TTL.get_u64(),
+        signal_ttl_ms: SIGNAL_TTL.get_u64(),
+        dedupe_window_ms: DEDUPE_WINDOW.get_u64(),
+        dedupe_max: DEDUPE_MAX.get_u64(),
+        max_event_size: MAX_EVENT_SIZE.get_u64() as usize,
     }
 }
 
 /// Whether commands work in other databases than 0.
 pub fn any_db() -> bool {
-    CHOICES[ANY_DB].get() != 0
+    ANY_DB.get() != 0
 }
 
 /// How many entries or members one command reads at most.
 pub fn scan_limit() -> i64 {
-    NUMBERS[SCAN_LIMIT].get()
+    SCAN_LIMIT.get()
 }

@@ -38,7 +38,7 @@ pub fn consumer_groups() -> Vec<RString> {
 /// # Errors
 /// What the server did not accept.
 pub fn register(server: Server<'_>, defaults: &Defaults) -> Result<(), String> {
-    for (number, &default) in NUMBERS.iter().zip(&defaults.numbers) {
+    for (number, &default) in NUMBERS.into_iter().zip(&defaults.numbers) {
         let name = c_string(number.name);
         let flags = match number.unit {
             Unit::Plain => raw::REDISMODULE_CONFIG_DEFAULT,
@@ -61,10 +61,10 @@ pub fn register(server: Server<'_>, defaults: &Defaults) -> Result<(), String> {
         };
         accepted(result, number.name)?;
     }
-    for (place, (choice, &default)) in CHOICES.iter().zip(&defaults.choices).enumerate() {
-        let result = match place {
-            ANY_DB => register_flag(server, choice, default),
-            _ => register_choice(server, choice, default),
+    for (choice, &default) in CHOICES.into_iter().zip(&defaults.choices) {
+        let result = match std::ptr::eq(choice, &ANY_DB) {
+            true => register_flag(server, choice, default),
+            false => register_choice(server, choice, default),
         };
         accepted(result, choice.name)?;
     }

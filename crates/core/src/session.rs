@@ -112,6 +112,14 @@ pub struct Session<'s, 'a, S> {
     forgotten: u64,
 }
 
+/// What becomes of an event that is not refused.
+enum Judgement {
+    /// It is new, and what it changes is noted.
+    Accepted(Judged),
+    /// The event of this id told the same fill before.
+    Known(StreamId),
+}
+
 /// What the judgement of an event comes to, for the log and the message.
 struct Judged {
     outcome: Accepted,
@@ -164,13 +172,13 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
         };
         if let Some(event_id) = event_id {
             if let Some(first) = self.recall_event(event_id, &event)? {
-                return self.accept_repeat(first, &event, event_id);
+                return Ok(self.accept_repeat(first, &event, event_id));
             }
         }
         let id = self.next_id()?;
         let judged = match self.judge(&event, event_id, request.expect, id, happened_at)? {
-            Ok(judged) => judged,
-            Err(first) => return self.accept_repeat(first, &event, event_id.unwrap_or_default()),
+            Judgement::Accepted(judged) => judged,
+            Judgement::Known(first) => return Ok(self.accept_repeat(first, &event, event_id.unwrap_or_default())),
         };
         if let Some(event_id) = event_id {
             self.remember_event(event_id, id, event.digest())?;
@@ -241,7 +249,6 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
         Ok(self.records.len() - 1)
     }
 
-    /// The judgement, or the id of the event that told the same fill before.
     fn judge(
         &mut self,
         event: &Event<'a>,
@@ -249,49 +256,58 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
         expect: Option<u64>,
         id: StreamId,
         happened_at: Millis,
-    ) -> Outcome<Result<Judged, StreamId>> {
-        let subject = match self.settings.lifecycle {
-            Lifecycle::Off => None,
-            _ => SubjectId::of(event, event_id)?,
-        };
-        let Some(subject) = subject else {
-            if expect.is_some() {
-                return Err(Code::Err.because(format!(
-                    "EXPECT does not go with {} here: no entity is kept for it",
-                    event.event_type.as_str()
-                )));
+    ) -> Outcome<Judgement> {
+        let is_judged = self.settings.lifecycle != Lifecycle::Off;
+        let subject = if is_judged { SubjectId::of(event, event_id)? } else { None };
+        match subject {
+            Some(subject) => self.judge_entity(&subject, event, expect, id, happened_at),
+            None if expect.is_some() => Err(Code::Err.because(format!(
+                "EXPECT does not go with {} here: no entity is kept for it",
+                event.event_type.as_str()
+            ))),
+            None => {
+                let outcome = if is_judged { self.judge_record(event, id, happened_at)? } else { Accepted::New };
+                Ok(Judgement::Accepted(Judged { outcome, entity: None, context: None }))
             }
-            return self.judge_record(event, id, happened_at).map(Ok);
-        };
+        }
+    }
+
+    fn judge_entity(
+        &mut self,
+        subject: &SubjectId<'a>,
+        event: &Event<'a>,
+        expect: Option<u64>,
+        id: StreamId,
+        happened_at: Millis,
+    ) -> Outcome<Judgement> {
         let at = self.record(subject.key())?;
         self.records[at].read_whole(self.store, subject.facts());
-        self.entities.begin(&self.records[at], &subject)?;
-        let fill = match self.recall_fill(event, &subject)? {
-            Recalled::Known(first) => return Ok(Err(first)),
+        self.entities.begin(&self.records[at], subject)?;
+        // A fill that is known is known whatever version is expected: a retry is always safe.
+        let (fill, memory) = match self.recall_fill(event, subject)? {
+            Recalled::Known(first) => return Ok(Judgement::Known(first)),
             Recalled::Anonymous(fill) => (fill, None),
             Recalled::New(fill, memory) => (Some(fill), Some(memory)),
         };
         self.check_version(at, expect)?;
-        if self.settings.lifecycle == Lifecycle::Strict
-            && !self.records[at].exists()
-            && !subject::begins_life(event.event_type)
-        {
+        let exists = self.records[at].exists();
+        if self.settings.lifecycle == Lifecycle::Strict && !exists && !subject::begins_life(event.event_type) {
             return Err(
                 Code::NotFound.because(format!("{} is unknown, and tradebus.lifecycle is strict", subject.describe()))
             );
         }
-        let (verdict, context) = self.apply(&subject, at, event, fill.0.as_ref(), happened_at)?;
+        let (verdict, context) = self.apply(subject, at, event, fill.as_ref(), happened_at)?;
         let version = entity::stamp(&mut self.records[at], id, verdict.status)?;
-        if let (Some(fill), Some(memory)) = (&fill.0, fill.1) {
+        if let (Some(memory), Some(fill)) = (memory, &fill) {
             if let Some(fill_id) = &fill.id {
                 self.records[memory].set(fill_id.clone(), fill.memory_text(id));
                 // Says that there are fills, also when the event changes nothing else.
                 self.records[at].set("fill_id", fill_id.clone());
             }
         }
-        self.settle(&subject, at, verdict)?;
+        self.settle(subject, at, verdict)?;
         let outcome = if verdict.late { Accepted::Late } else { Accepted::New };
-        Ok(Ok(Judged { outcome, entity: Some((verdict.status, version)), context }))
+        Ok(Judgement::Accepted(Judged { outcome, entity: Some((verdict.status, version)), context }))
     }
 
     fn apply(
@@ -336,10 +352,8 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
     }
 
     /// Events that speak of no entity of their own.
-    fn judge_record(&mut self, event: &Event<'a>, id: StreamId, happened_at: Millis) -> Outcome<Judged> {
-        let mut outcome = Accepted::New;
+    fn judge_record(&mut self, event: &Event<'a>, id: StreamId, happened_at: Millis) -> Outcome<Accepted> {
         match event.event_type {
-            _ if self.settings.lifecycle == Lifecycle::Off => {}
             EventType::TradeFailed => {
                 let reason = event.required_text("reason")?;
                 if let Some(order_id) = event.id("order_id")? {
@@ -349,16 +363,17 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
                         self.records[order].set("last_error", reason);
                     }
                 }
+                Ok(Accepted::New)
             }
             EventType::RiskLimitBreached => {
                 let at = self.record(Key::Risk)?;
-                if risk::judge(&mut self.records[at], self.store, event, id, happened_at)? == Breach::Late {
-                    outcome = Accepted::Late;
-                }
+                Ok(match risk::judge(&mut self.records[at], self.store, event, id, happened_at)? {
+                    Breach::Newest => Accepted::New,
+                    Breach::Late => Accepted::Late,
+                })
             }
-            _ => {}
+            _ => Ok(Accepted::New),
         }
-        Ok(Judged { outcome, entity: None, context: None })
     }
 
     fn check_version(&self, at: usize, expect: Option<u64>) -> Outcome<()> {
@@ -393,9 +408,10 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
             (_, false) => self.settings.closed_ttl_ms,
         };
         let was_open = self.entities.set_open(slot, verdict.open);
+        let had_none = was_open || !self.records[at].is_stored() && !self.entities.has_expiry(slot);
         let expiry = match ttl {
             // What is open has no expiry to take off, unless it was finished before.
-            0 if verdict.open && was_open => return Ok(()),
+            0 if verdict.open && had_none => return Ok(()),
             0 => Expiry::Never,
             ttl => Expiry::At(self.clock.now.saturating_add_unsigned(ttl)),
         };

@@ -198,6 +198,26 @@ fn cumulative_reports() {
 }
 
 #[test]
+fn a_repeated_end_changes_nothing() {
+    let mut desk = Desk::new();
+    desk.accept("order.created", &with_id(r#""volume":10"#));
+    desk.accept("order.cancelled", &with_id(r#""reason":"user""#));
+    assert_eq!(desk.outcome("order.cancelled", &with_id(r#""reason":"other","note":"x""#)), "cancelled late");
+    desk.check_fields(ORDER, &[("reason", Some("user")), ("note", None), ("version", Some("3"))]);
+}
+
+#[test]
+fn the_index_is_in_the_order_of_creation() {
+    let mut desk = Desk::new();
+    let at = |volume: &str, time: u64| with_id(&format!(r#"{volume}"timestamp":{time}"#));
+    desk.accept("order.modified", &at(r#""sl":1,"#, 100));
+    desk.accept("order.created", r#"{"order_id":"2","volume":1,"timestamp":150}"#);
+    assert_eq!(desk.memory.members(Key::OpenOrders), ["1", "2"]);
+    desk.accept("order.created", &at(r#""volume":1,"#, 200));
+    assert_eq!(desk.memory.members(Key::OpenOrders), ["2", "1"], "the creation's own time counts once it is known");
+}
+
+#[test]
 fn an_overfill_needs_a_proof() {
     let mut desk = Desk::new();
     desk.accept("order.created", &with_id(r#""volume":1"#));

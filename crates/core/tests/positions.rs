@@ -234,12 +234,15 @@ fn the_latest_hit_says_why() {
         "active late"
     );
     desk.check_fields(POSITION, &[("close_reason", Some("stop_loss"))]);
+    let same_time = with_id(r#""price":110,"timestamp":"2025-11-17T18:00:10Z""#);
+    assert_eq!(desk.outcome("take_profit.hit", &same_time), "active", "of two at one time the later one to come");
+    desk.check_fields(POSITION, &[("close_reason", Some("take_profit"))]);
     desk.accept("position.closed", &with_id(r#""exit_price":90,"close_reason":"manual""#));
     assert_eq!(
         desk.outcome("take_profit.hit", &with_id(r#""price":110,"timestamp":"2026-11-17T18:00:05Z""#)),
         "closed late"
     );
-    desk.check_fields(POSITION, &[("close_reason", Some("manual")), ("version", Some("5"))]);
+    desk.check_fields(POSITION, &[("close_reason", Some("manual")), ("version", Some("6"))]);
 }
 
 #[test]

@@ -86,6 +86,11 @@ impl Entities {
         }
     }
 
+    /// Whether this command has said when a key expires.
+    pub fn has_expiry(&self, slot: Slot) -> bool {
+        self.note(slot).is_some_and(|note| note.expiry.is_some())
+    }
+
     /// Notes when a key expires.
     pub fn expire(&mut self, slot: Slot, expiry: Expiry) {
         self.note_mut(slot).expiry = Some(expiry);

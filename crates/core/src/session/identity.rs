@@ -80,19 +80,23 @@ impl<'a, S: Store<'a>> Session<'_, 'a, S> {
     }
 
     /// A repeat changes nothing; its receipt shows the entity as it is.
-    pub(super) fn accept_repeat(&mut self, first: StreamId, event: &Event<'a>, event_id: &'a str) -> Outcome<Receipt> {
-        let mut entity = None;
-        // The repeat is as well-formed as the first was, but under `off` nobody looked for an id in it.
-        if let Ok(Some(subject)) = SubjectId::of(event, Some(event_id)) {
-            let at = self.record(subject.key())?;
-            let record = &mut self.records[at];
-            record.load(self.store, &["status", "version"]);
-            let word = record.text("status")?.and_then(known_status);
-            entity = word.zip(record.integer("version")?);
-        }
+    pub(super) fn accept_repeat(&mut self, first: StreamId, event: &Event<'a>, event_id: &'a str) -> Receipt {
+        // What is wrong with the entity's hash is no reason to refuse a retry: it writes nothing.
+        let entity = self.entity_now(event, event_id).unwrap_or(None);
         let receipt = Receipt { id: first, outcome: Accepted::Duplicate, entity };
         self.receipts.push(receipt);
-        Ok(receipt)
+        receipt
+    }
+
+    fn entity_now(&mut self, event: &Event<'a>, event_id: &'a str) -> Outcome<Option<(&'static str, u64)>> {
+        let Some(subject) = SubjectId::of(event, Some(event_id))? else {
+            return Ok(None);
+        };
+        let at = self.record(subject.key())?;
+        let record = &mut self.records[at];
+        record.load(self.store, &["status", "version"]);
+        let status = record.text("status")?.and_then(known_status);
+        Ok(status.zip(record.integer("version")?))
     }
 
     /// Looks the fill that an event tells up by its id.
