@@ -64,6 +64,8 @@ pub struct Memory {
     pub messages: Vec<Message>,
     /// What the last command remembered.
     pub journal: Option<Journal>,
+    /// The fields of hashes that the last command set: key and name.
+    pub fields_set: Vec<(String, String)>,
 }
 
 impl Memory {
@@ -75,6 +77,7 @@ impl Memory {
             expiries: BTreeMap::new(),
             messages: Vec::new(),
             journal: None,
+            fields_set: Vec::new(),
         }
     }
 
@@ -136,6 +139,7 @@ impl Memory {
     }
 
     fn apply(&mut self, changes: Changes) {
+        self.fields_set.clear();
         for change in changes.writes {
             let value = self.keys.entry(change.name.clone()).or_insert_with(|| Value::empty(change.key_type));
             match (value, change.write) {
@@ -149,6 +153,7 @@ impl Memory {
                     }
                 }
                 (Value::Hash(fields), Write::Set(field, value)) => {
+                    self.fields_set.push((change.name.clone(), field.clone()));
                     fields.insert(field, value);
                 }
                 (Value::Hash(fields), Write::Delete(field)) => {

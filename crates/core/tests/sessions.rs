@@ -61,6 +61,32 @@ fn an_id_is_forgotten_after_its_window() {
 }
 
 #[test]
+fn buckets_expire_and_are_bounded_within_a_batch() {
+    let settings = Settings { dedupe_window_ms: 60_000, dedupe_max: 1_000, ..Settings::default() };
+    let mut desk = Desk::with(settings);
+    let ids: Vec<_> = (0..1_000).map(|i| format!("id-{i}")).collect();
+    let batch: Vec<_> = ids.iter().map(|text| request("trade.executed", "{}", id(text))).collect();
+    desk.memory.publish(&batch, &desk.settings, desk.now).unwrap();
+    let buckets: Vec<_> = desk.memory.keys.keys().filter(|name| name.contains(":seen:")).cloned().collect();
+    let ids_in = |name: &String| match &desk.memory.keys[name] {
+        Value::Hash(records) => records.len(),
+        _ => 0,
+    };
+    assert!(buckets.len() > 1 && buckets.iter().all(|name| ids_in(name) <= 500), "{buckets:?}");
+    assert!(buckets.iter().all(|name| desk.memory.expiries[name] == desk.now + 120_000));
+}
+
+#[test]
+fn only_what_changed_is_written() {
+    let mut desk = Desk::new();
+    desk.accept("order.created", r#"{"order_id":"1","volume":10,"side":"BUY","account":"a"}"#);
+    desk.accept("order.modified", r#"{"order_id":"1","side":"BUY","account":"b","volume":10}"#);
+    let mut set: Vec<_> = desk.memory.fields_set.iter().map(|(_, field)| field.as_str()).collect();
+    set.sort_unstable();
+    assert_eq!(set, ["account", "last_event_id", "modified_at", "updated_at", "version"]);
+}
+
+#[test]
 fn expect_guards_a_version() {
     let mut desk = Desk::new();
     let expect = |version| Options { expect: Some(version), ..Options::default() };
@@ -196,6 +222,29 @@ fn the_journal_survives_a_log_that_is_trimmed_or_removed() {
     desk.memory.journal = None;
     desk.accept("trade.executed", "{}");
     assert_eq!(desk.memory.journal.unwrap().events(tradebus_core::event_type::EventType::TradeExecuted), 22);
+}
+
+#[test]
+fn the_newest_ids_are_written_before_they_can_be_lost() {
+    let newest_written = |desk: &Desk| match desk.memory.field(Key::Last, "log_id") {
+        Some(id) => id.parse().unwrap(),
+        None => StreamId::ZERO,
+    };
+    let mut desk = Desk::new();
+    for _ in 0..1_000 {
+        desk.accept("trade.executed", "{}");
+        let written = newest_written(&desk);
+        assert!(log(&desk).iter().filter(|(id, _)| *id > written).count() <= 64);
+    }
+    let mut aged = Desk::with(Settings { stream_maxage_ms: 1_000, ..Settings::default() });
+    for _ in 0..20 {
+        aged.now += 300;
+        aged.accept("trade.executed", "{}");
+    }
+    assert!(log(&aged).len() < 6);
+    aged.memory.journal = None;
+    aged.accept("trade.executed", "{}");
+    assert_eq!(aged.memory.journal.unwrap().events(tradebus_core::event_type::EventType::TradeExecuted), 21);
 }
 
 #[test]
