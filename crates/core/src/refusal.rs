@@ -5,8 +5,8 @@ use std::fmt;
 
 macro_rules! codes {
     ($( $(#[$meta:meta])* $name:ident = $wire:literal, retry: $retry:literal, when: $when:literal, remedy: $remedy:literal; )*) => {
-        /// The code that an error reply starts with. Declared in the order in which the checks are made, so
-        /// that of several faults the first one listed here is the one reported.
+        /// The code that an error reply starts with. Declared about in the order in which the checks are made;
+        /// which of several faults is reported is not promised.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Code { $( $(#[$meta])* #[doc = $when] $name, )* }
 
