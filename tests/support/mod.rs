@@ -12,7 +12,7 @@ mod server;
 mod subscriber;
 mod wait;
 
-pub use client::{text, Client};
+pub use client::{text, Client, Words};
 pub use server::{project_path, Options, Server, Stop};
 pub use subscriber::{Message, Subscriber};
 pub use wait::wait_until;

@@ -1,0 +1,137 @@
+//! Effects as they come into the AOF, and a twin that has nothing but them.
+//!
+//! The twin, a server without the module, replays what the module's server wrote. Data, expiries and keyspace
+//! events that are the same there prove that the effects tell all that the module did, and that it announces
+//! what the plain commands would.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use crate::support::{Client, Options, Server, Subscriber};
+
+/// Effects as they come into the AOF, one line each.
+struct Aof {
+    read: usize,
+}
+
+impl Aof {
+    /// What was written since the last call: all of one command in one transaction, which is checked here and
+    /// left out.
+    fn next(&mut self, server: &Server) -> Vec<Vec<String>> {
+        let dir = server.dir().join("appendonlydir");
+        let bytes = fs::read(dir.join("appendonly.aof.1.incr.aof")).expect("an append-only file");
+        let text = String::from_utf8(bytes[self.read..].to_vec()).expect("UTF-8, as all of these tests");
+        self.read = bytes.len();
+        let mut rest = text.as_str();
+        let mut line = |len: Option<usize>| {
+            let end = len.unwrap_or_else(|| rest.find("\r\n").expect("a complete command"));
+            let (line, tail) = rest.split_at(end);
+            rest = &tail[2..];
+            (line.to_owned(), rest.is_empty())
+        };
+        let mut commands = Vec::new();
+        let mut is_end = text.is_empty();
+        while !is_end {
+            let count: usize = line(None).0[1..].parse().expect("a count");
+            let mut command = Vec::new();
+            for _ in 0..count {
+                let len = line(None).0[1..].parse().expect("a length");
+                let (word, end) = line(Some(len));
+                command.push(word);
+                is_end = end;
+            }
+            commands.push(command);
+        }
+        commands.retain(|command| command[0] != "SELECT");
+        if commands.len() > 1 {
+            assert_eq!(commands.first().map(|c| c[0].as_str()), Some("MULTI"), "{commands:?}");
+            assert_eq!(commands.last().map(|c| c[0].as_str()), Some("EXEC"), "{commands:?}");
+            commands.remove(0);
+            commands.pop();
+            assert!(commands.iter().all(|c| c[0] != "MULTI"), "more than one transaction: {commands:?}");
+        }
+        commands
+    }
+}
+
+/// A server with the module, its twin without, and who listens to both.
+pub struct Pair {
+    server: Server,
+    pub client: Client,
+    aof: Aof,
+    pub messages: Subscriber,
+    events: Subscriber,
+    twin: Server,
+    twin_events: Subscriber,
+}
+
+impl Pair {
+    /// Starts both; `options` are of the one with the module.
+    pub fn start(options: Options) -> Pair {
+        const KEYSPACE: &str = "PSUBSCRIBE __keyspace@0__:*";
+        // Every event there is, new keys included.
+        const NOTIFY: &str = "notify-keyspace-events AKn";
+        let server = Server::start(options.append_only().config(NOTIFY));
+        let twin = Server::start(Options::plain().config(NOTIFY));
+        Pair {
+            client: server.client(),
+            aof: Aof { read: 0 },
+            messages: server.subscribe("PSUBSCRIBE trades:*"),
+            events: server.subscribe(KEYSPACE),
+            twin_events: twin.subscribe(KEYSPACE),
+            server,
+            twin,
+        }
+    }
+
+    /// The effects since the last call, replayed on the twin, which must be the same then.
+    pub fn effects(&mut self) -> Vec<Vec<String>> {
+        let effects = self.aof.next(&self.server);
+        let mut twin = self.twin.client();
+        for effect in &effects {
+            twin.run(effect);
+        }
+        assert_eq!(self.server.digest(), self.twin.digest(), "{effects:#?}");
+        assert_eq!(expiries(&mut self.client), expiries(&mut twin), "{effects:#?}");
+        assert_eq!(self.events.until_now(), self.twin_events.until_now(), "{effects:#?}");
+        effects
+    }
+}
+
+/// An effect as one line. The fields of HSET are sorted, since no order of them is promised; a space within a
+/// value is shown as `+`; an idempotency record ends before its digest.
+pub fn shown(effect: &[String]) -> String {
+    let (head, rest) = effect.split_at(2);
+    if head[0] != "HSET" {
+        return effect.join(" ");
+    }
+    let mut rest: Vec<String> =
+        rest.chunks(2).map(|pair| format!("{} {}", pair[0], pair[1].replace(' ', "+"))).collect();
+    if head[1].contains(":seen:") {
+        rest.iter_mut().for_each(|record| record.truncate(record.len() - "+0123456789abcdef".len()));
+    }
+    rest.sort();
+    format!("{} {}", head.join(" "), rest.join(" "))
+}
+
+/// When each key expires, -1 for those that do not.
+pub fn expiries(client: &mut Client) -> BTreeMap<String, i64> {
+    let redis::Value::Array(keys) = client.run("KEYS *") else { panic!("KEYS replies an array") };
+    let keys = keys.into_iter().map(|key| match key {
+        redis::Value::BulkString(key) => String::from_utf8(key).expect("UTF-8"),
+        other => panic!("not a key: {other:?}"),
+    });
+    keys.map(|key| (key.clone(), client.int(["PEXPIRETIME", &key]))).collect()
+}
+
+/// The server's time, Unix ms.
+pub fn server_ms(client: &mut Client) -> u64 {
+    client.string(["EVAL", "local t = redis.call('TIME') return t[1] .. string.format('%06d', t[2])", "0"])[..13]
+        .parse()
+        .expect("a time")
+}
+
+/// The time in a log entry's id.
+pub fn ms_of(id: &str) -> u64 {
+    id.split_once('-').expect("ms-seq").0.parse().expect("a time")
+}
