@@ -180,7 +180,7 @@ fn cumulative_reports() {
     // Beside a sum, `volume` is the order's and not the fill's.
     check(
         &[("created", r#""volume":10"#), ("partially_filled", r#""volume":10,"cum_qty":3,"price":5"#)],
-        &[("filled_volume", Some("3")), ("filled_value", Some("15"))],
+        &[("filled_volume", Some("3")), ("filled_value", Some("15")), ("last_fill_volume", Some("3"))],
     );
     // The last quantity covers 1 of the 4 that are new; what else was filled has no known price.
     check(

@@ -47,6 +47,16 @@ fn course() -> impl Strategy<Value = Vec<(&'static str, String)>> {
     })
 }
 
+/// The sum of the fills that the order remembers.
+fn told_volume(desk: &Desk) -> Decimal {
+    let fills = desk.memory.hash(Key::Fills("1")).into_iter().flatten();
+    fills.fold(Decimal::ZERO, |sum, (_, fill)| {
+        let fill: serde_json::Value = serde_json::from_slice(fill).expect("a fill is JSON");
+        let volume = fill["volume"].as_str().and_then(|text| Decimal::parse(text).ok()).expect("a volume");
+        sum.checked_add(volume).expect("a sum that can be held")
+    })
+}
+
 /// An order's facts, which no order of arrival may change.
 fn facts(desk: &Desk) -> Vec<Option<String>> {
     let fields = [
@@ -82,6 +92,9 @@ proptest! {
             desk.accept(event_type, data);
         }
         prop_assert_eq!(facts(&in_order), facts(&desk), "{:?}", shuffled);
+        let told = told_volume(&desk);
+        let inferred = decimal(&desk, ORDER, "inferred_volume");
+        prop_assert_eq!(told.checked_add(inferred), Some(decimal(&desk, ORDER, "filled_volume")), "sum of fills");
     }
 
     #[test]
