@@ -25,7 +25,7 @@ impl Command for Instrument {
         tips: "",
         arity: -2,
         access: Access::Write,
-        speed: Speed::Slow,
+        speed: Speed::Constant,
         args: &[SYMBOL, Arg::block("setting", &[Arg::text("field"), Arg::text("value")]).multiple().option("SET")],
     };
 

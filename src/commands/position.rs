@@ -19,7 +19,7 @@ impl Command for Position {
         tips: "",
         arity: 3,
         access: Access::Read,
-        speed: Speed::Constant,
+        speed: Speed::Slow,
         args: &[SYMBOL, Arg::text("position_id")],
     };
 
