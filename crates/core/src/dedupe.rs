@@ -32,6 +32,8 @@ pub struct Generation {
     shards: u64,
     /// When it took its first id.
     started: Millis,
+    /// For how long its ids are remembered: what was configured when it began.
+    window: u64,
 }
 
 impl Generation {
@@ -46,8 +48,8 @@ impl Generation {
     }
 
     /// When the last of its ids may be forgotten: it took none after its own window.
-    pub fn expires_at(&self, window: u64) -> Millis {
-        self.started.saturating_add_unsigned(window.saturating_mul(2))
+    pub fn expires_at(&self) -> Millis {
+        self.started.saturating_add_unsigned(self.window.saturating_mul(2))
     }
 }
 
@@ -68,6 +70,7 @@ impl Generations {
                 first: numbers.next()?.parse().ok()?,
                 shards: numbers.next()?.parse().ok().filter(|shards| (1..=SHARDS).contains(shards))?,
                 started: numbers.next()?.parse().ok()?,
+                window: numbers.next()?.parse().ok()?,
             };
             if numbers.next().is_some() || generations.len == GENERATIONS {
                 return None;
@@ -78,13 +81,14 @@ impl Generations {
         Some(generations)
     }
 
-    /// The text form, `<first bucket>:<buckets>:<started>,...`.
+    /// The text form, `<first bucket>:<buckets>:<started>:<window>,...`.
     pub fn to_text(self) -> String {
         let mut text = String::new();
         for generation in self.oldest_first() {
             let comma = if text.is_empty() { "" } else { "," };
             // Writing to a String cannot fail.
-            let _ = write!(text, "{comma}{}:{}:{}", generation.first, generation.shards, generation.started);
+            let Generation { first, shards, started, window } = generation;
+            let _ = write!(text, "{comma}{first}:{shards}:{started}:{window}");
         }
         text
     }
@@ -95,8 +99,8 @@ impl Generations {
     }
 
     /// Those that may hold an id that is not forgotten at `now`, newest first: most repeats come soon.
-    pub fn living(&self, now: Millis, window: u64) -> impl Iterator<Item = Generation> + '_ {
-        self.oldest_first().iter().rev().copied().filter(move |generation| generation.expires_at(window) > now)
+    pub fn living(&self, now: Millis) -> impl Iterator<Item = Generation> + '_ {
+        self.oldest_first().iter().rev().copied().filter(move |generation| generation.expires_at() > now)
     }
 
     /// Makes sure that there is a generation that takes ids at `now`; `filled` tells how many ids a bucket
@@ -120,7 +124,8 @@ impl Generations {
             Some(newest) => {
                 let fill = filled(newest.bucket(event_id))?;
                 let is_young = now < newest.started.saturating_add_unsigned(window) && now >= newest.started;
-                if is_young && fill < capacity(newest.shards) {
+                // Its bucket's expiry was set for its own window.
+                if newest.window == window && is_young && fill < capacity(newest.shards) {
                     return Ok((newest, Vec::new()));
                 }
                 if fill >= BUCKET_MAX.min(capacity(1)) / 2 {
@@ -130,7 +135,7 @@ impl Generations {
                 }
             }
         };
-        let next = Generation { first: newest.map_or(0, |newest| newest.buckets().end), shards, started: now };
+        let next = Generation { first: newest.map_or(0, |newest| newest.buckets().end), shards, started: now, window };
         let mut kept = Generations::default();
         let mut dropped = Vec::new();
         let holds = |generation: &Generation| capacity(generation.shards).saturating_mul(generation.shards);
@@ -138,7 +143,7 @@ impl Generations {
         let mut living: Vec<Generation> = Vec::with_capacity(GENERATIONS);
         for (age, generation) in self.oldest_first().iter().rev().enumerate() {
             let fits = age < GENERATIONS - 1 && holds(generation) <= room;
-            if fits && generation.expires_at(window) > now {
+            if fits && generation.expires_at() > now {
                 room -= holds(generation);
                 living.push(*generation);
             } else {
@@ -217,10 +222,7 @@ mod tests {
                 homes.push((now, home));
                 assert!(dropped.iter().all(|gone| homes.iter().all(|(at, home)| home != gone || now - at >= 1_000)));
                 for (at, home) in homes.iter().filter(|(at, _)| now - at < 1_000) {
-                    assert!(
-                        generations.living(now, window).any(|living| living == *home),
-                        "gap {gap}, id of {at} at {now}"
-                    );
+                    assert!(generations.living(now).any(|living| living == *home), "gap {gap}, id of {at} at {now}");
                 }
             }
         }
@@ -240,7 +242,16 @@ mod tests {
         let (generations, _, _) = run(1_000, 1_000_000, (0..30).map(|i| i * 100));
         assert_eq!(Generations::from_text(&generations.to_text()), Some(generations));
         assert_eq!(Generations::from_text(""), Some(Generations::default()));
-        for text in ["1", "1:2", "1:0:3", "1:17:3", "1:1:1:1", "a:1:1", "0:1:1,1:1:1,2:1:1,3:1:1,4:1:1"] {
+        for text in [
+            "1",
+            "1:2",
+            "1:1:3",
+            "1:0:3:9",
+            "1:17:3:9",
+            "1:1:1:1:1",
+            "a:1:1:9",
+            "0:1:1:9,1:1:1:9,2:1:1:9,3:1:1:9,4:1:1:9",
+        ] {
             assert_eq!(Generations::from_text(text), None, "{text}");
         }
     }

@@ -93,18 +93,21 @@ impl<'a> Fill<'a> {
             Some(text) => Decimal::from_stored(text.as_bytes()).map(Some).ok_or_else(corrupt),
         };
         let event = text("id").and_then(|id| id.parse().ok()).ok_or_else(corrupt)?;
-        for (name, known, given) in [
-            ("volume", number("volume")?, &self.volume),
-            ("cumulative volume", number("cumulative")?, &self.cumulative),
-            ("price", number("price")?, &self.price),
-        ] {
-            if known != given.as_ref().map(|number| number.value) {
-                return Err(conflict(id, event, name));
-            }
+        let value = |number: &Option<Number<'_>>| number.as_ref().map(|number| number.value);
+        // Feeds add the sum so far to a fill or leave it out; it is not the fill's own content.
+        let (known_volume, given_volume) = match (number("volume")?, value(&self.volume)) {
+            (None, None) => (number("cumulative")?, value(&self.cumulative)),
+            volumes => volumes,
+        };
+        if known_volume != given_volume {
+            return Err(conflict(id, event, "volume"));
         }
-        match text("side") == self.side.as_deref() {
-            true => Ok(Some(event)),
-            false => Err(conflict(id, event, "side")),
+        if number("price")? != value(&self.price) {
+            return Err(conflict(id, event, "price"));
+        }
+        match (text("side"), self.side.as_deref()) {
+            (Some(known), Some(given)) if !known.eq_ignore_ascii_case(given) => Err(conflict(id, event, "side")),
+            _ => Ok(Some(event)),
         }
     }
 

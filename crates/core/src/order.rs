@@ -4,6 +4,7 @@
 
 mod facts;
 
+use crate::decimal::Decimal;
 use crate::entity::{self, Fields, Merge, Verdict};
 use crate::event::{Event, Number};
 use crate::event_type::EventType;
@@ -14,7 +15,7 @@ use crate::refusal::{Code, Outcome, Refusal};
 use crate::store::Store;
 use crate::time::Millis;
 
-use facts::{FillReported, Told};
+use facts::{FillReported, Proof, Told};
 pub use facts::{Order, Status, FACTS};
 
 /// The rules by which an order keeps members.
@@ -116,7 +117,7 @@ pub fn judge<'a, S: Store<'a>>(
                         if cumulative.value.is_negative() {
                             return Err(Code::BadField.because(format!("{name} must not be negative")));
                         }
-                        order.fill_up_to(cumulative.value, None)?;
+                        order.end_at(cumulative.value, None, Proof::None)?;
                     }
                 }
                 order.cancelled = true;
@@ -185,38 +186,60 @@ fn judge_filled<'a, S: Store<'a>>(
             )));
         }
     }
-    let is_own = match (&fill.volume, &fill.cumulative) {
-        (None, None) => false,
-        // A bare `volume` that is the order's whole volume says that the order is filled, not that this
-        // much was filled on top of what is known.
-        (Some(volume), None) if event.first_of(&["fill_volume", "last_qty"]).is_none() => {
-            order.volume != Some(volume.value) || order.filled.is_zero()
+    let is_whole = event.first_of(&["fill_volume", "last_qty"]).is_none()
+        && fill.volume.as_ref().is_some_and(|volume| order.volume == Some(volume.value));
+    let told = match (&fill.volume, &fill.cumulative) {
+        // A bare `volume` that is the order's whole volume says that the order is filled, not that this much
+        // was filled on top of what is known.
+        (Some(_), None) if is_whole && (fill.id.is_none() || order.filled.is_positive()) => {
+            let price = price_or_own(record, store, fill)?;
+            infer_rest(order, price)?
         }
-        _ => true,
-    };
-    let told = if is_own {
-        if order.volume.is_none() {
-            order.fill_reported = order.fill_reported.or(Some(FillReported::Own));
+        (Some(_), _) => {
+            report_own(order);
+            order.take(fill)?
         }
-        order.take(fill)?
-    } else if order.volume.is_some() {
-        let told = if order.unfilled().is_some() { Told::News } else { Told::Nothing };
-        let price = match &fill.price {
-            Some(price) => Some(price.value),
-            None => {
-                record.load(store, &["price"]);
-                record.decimal("price")?
-            }
-        };
-        order.infer_rest(price)?;
-        told
-    } else {
-        let told = if order.fill_reported == Some(FillReported::Rest) { Told::Nothing } else { Told::News };
-        order.fill_reported = Some(FillReported::Rest);
-        order.inferred_price = order.inferred_price.or(fill.price.as_ref().map(|price| price.value));
-        told
+        (None, Some(cumulative)) => {
+            report_own(order);
+            let price = price_or_own(record, store, fill)?;
+            order.end_at(cumulative.value, price, Proof::of(fill))?
+        }
+        (None, None) if order.volume.is_some() => {
+            let price = price_or_own(record, store, fill)?;
+            infer_rest(order, price)?
+        }
+        (None, None) => {
+            let told = if order.fill_reported == Some(FillReported::Rest) { Told::Nothing } else { Told::News };
+            order.fill_reported = Some(FillReported::Rest);
+            order.inferred_price = order.inferred_price.or(fill.price.as_ref().map(|price| price.value));
+            told
+        }
     };
     Ok(told)
+}
+
+/// The volume is not known yet, but what was filled is.
+fn report_own(order: &mut Order) {
+    if order.volume.is_none() {
+        order.fill_reported = order.fill_reported.or(Some(FillReported::Own));
+    }
+}
+
+fn infer_rest(order: &mut Order, price: Option<Decimal>) -> Outcome<Told> {
+    let before = order.filled;
+    order.infer_rest(price)?;
+    Ok(if order.filled == before { Told::Nothing } else { Told::News })
+}
+
+/// The price of a fill that was not told by itself: the one given, or the order's.
+fn price_or_own<'a, S: Store<'a>>(record: &mut Record<'a>, store: &S, fill: &Fill<'a>) -> Outcome<Option<Decimal>> {
+    match &fill.price {
+        Some(price) => Ok(Some(price.value)),
+        None => {
+            record.load(store, &["price"]);
+            record.decimal("price")
+        }
+    }
 }
 
 fn check_terms<'a>(event: &Event<'a>) -> Outcome<(Option<Number<'a>>, Option<Number<'a>>)> {
@@ -259,19 +282,18 @@ fn keep_last_fill<'a, S: Store<'a>>(
     before: &Order,
     after: &Order,
 ) -> Outcome<()> {
+    record.load(store, &["last_fill_volume", "last_fill_price"]);
+    let is_inferred = after.inferred > before.inferred;
     match &fill.volume {
-        Some(volume) => record.set("last_fill_volume", volume.text.clone()),
-        None if after.filled > before.filled => record.set("last_fill_volume", sub(after.filled, before.filled)?),
-        None => return Ok(()),
+        Some(volume) if !is_inferred => record.set("last_fill_volume", volume.text.clone()),
+        _ if after.filled > before.filled => record.set("last_fill_volume", sub(after.filled, before.filled)?),
+        _ => return Ok(()),
     }
-    let inferred = after.inferred_price.filter(|_| after.inferred > before.inferred);
+    let inferred = after.inferred_price.filter(|_| is_inferred);
     match (&fill.price, inferred) {
         (Some(price), _) => record.set("last_fill_price", price.text.clone()),
         (None, Some(price)) => record.set("last_fill_price", price),
-        (None, None) => {
-            record.load(store, &["last_fill_price"]);
-            record.remove("last_fill_price");
-        }
+        (None, None) => record.remove("last_fill_price"),
     }
     Ok(())
 }

@@ -25,8 +25,24 @@ const FIELDS_USUAL: usize = 32;
 #[derive(Debug)]
 struct Field<'a> {
     name: Name<'a>,
-    stored: Option<&'a [u8]>,
+    stored: Stored<'a>,
     now: Option<Text<'a>>,
+}
+
+/// What is known of a field's stored value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stored<'a> {
+    /// Nothing: the field was set without being read.
+    Unread,
+    /// There is none.
+    Absent,
+    Value(&'a [u8]),
+}
+
+impl<'a> From<Option<&'a [u8]>> for Stored<'a> {
+    fn from(value: Option<&'a [u8]>) -> Self {
+        value.map_or(Stored::Absent, Stored::Value)
+    }
 }
 
 impl<'a> Record<'a> {
@@ -47,7 +63,7 @@ impl<'a> Record<'a> {
                 // A name that is not UTF-8 is not ours, and no event can name it.
                 let named = |(name, value)| Some((std::str::from_utf8(name).ok()?, value));
                 self.fields.extend(stored.into_iter().filter_map(named).map(|(name, value): (&'a str, &'a [u8])| {
-                    Field { name: Cow::Borrowed(name), stored: Some(value), now: Some(Cow::Borrowed(value)) }
+                    Field { name: Cow::Borrowed(name), stored: Stored::Value(value), now: Some(Cow::Borrowed(value)) }
                 }));
                 self.is_whole = true;
             }
@@ -81,20 +97,28 @@ impl<'a> Record<'a> {
             return;
         }
         let known = self.fields.len();
+        let mut set_unread = Vec::new();
         for name in names {
-            if self.position(&name).is_none() {
-                self.fields.push(Field { name, stored: None, now: None });
+            match self.position(&name) {
+                None => self.fields.push(Field { name, stored: Stored::Absent, now: None }),
+                Some(at) if self.fields[at].stored == Stored::Unread => set_unread.push(at),
+                Some(_) => {}
             }
         }
-        if !self.existed || self.fields.len() == known {
+        let wanted: Vec<usize> = set_unread.iter().copied().chain(known..self.fields.len()).collect();
+        if !self.existed || wanted.is_empty() {
             return;
         }
-        let names: Vec<&str> = self.fields[known..].iter().map(|field| field.name.as_ref()).collect();
+        let names: Vec<&str> = wanted.iter().map(|&at| self.fields[at].name.as_ref()).collect();
         let mut values = Vec::with_capacity(names.len());
         store.hash_get(self.slot, &names, &mut values);
-        for (field, value) in self.fields[known..].iter_mut().zip(values) {
-            field.stored = value;
-            field.now = value.map(Cow::Borrowed);
+        for (at, value) in wanted.into_iter().zip(values) {
+            let field = &mut self.fields[at];
+            field.stored = value.into();
+            // What the command has set meanwhile stays set.
+            if at >= known {
+                field.now = value.map(Cow::Borrowed);
+            }
         }
     }
 
@@ -105,7 +129,12 @@ impl<'a> Record<'a> {
 
     /// Whether a field differs from what is stored.
     pub fn is_changed(&self, name: &str) -> bool {
-        self.position(name).is_some_and(|at| self.fields[at].stored != self.fields[at].now.as_deref())
+        self.position(name).is_some_and(|at| self.fields[at].stored != self.fields[at].now.as_deref().into())
+    }
+
+    /// Fields that the hash did not have and has now.
+    pub fn added(&self) -> u64 {
+        self.fields.iter().filter(|field| field.stored == Stored::Absent && field.now.is_some()).count() as u64
     }
 
     /// A stored text.
@@ -155,7 +184,11 @@ impl<'a> Record<'a> {
         self.changed = true;
         match self.position(&name) {
             Some(at) => self.fields[at].now = Some(value),
-            None => self.fields.push(Field { name, stored: None, now: Some(value) }),
+            None => {
+                let is_known = self.is_whole || !self.existed;
+                let stored = if is_known { Stored::Absent } else { Stored::Unread };
+                self.fields.push(Field { name, stored, now: Some(value) });
+            }
         }
     }
 
@@ -184,8 +217,8 @@ impl<'a> Record<'a> {
         let mut patch = HashPatch { slot: self.slot, set, delete: Vec::new() };
         for field in self.fields {
             match (field.stored, field.now) {
-                (stored, Some(now)) if stored != Some(&*now) => patch.set.push((field.name, now)),
-                (Some(_), None) => patch.delete.push(field.name),
+                (stored, Some(now)) if stored != Stored::Value(&now) => patch.set.push((field.name, now)),
+                (Stored::Value(_), None) => patch.delete.push(field.name),
                 _ => {}
             }
         }

@@ -45,7 +45,7 @@ pub fn judge<'a, S: Store<'a>>(
         {
             return Ok(Breach::Late);
         }
-        None if store.len(record.slot()) >= MAX_LIMITS => {
+        None if store.len(record.slot()) + record.added() >= MAX_LIMITS => {
             return Err(Code::TooBig
                 .because(format!("the symbol has {MAX_LIMITS} limits already; '{limit}' would be one more")));
         }

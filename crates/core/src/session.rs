@@ -168,6 +168,10 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
         let correlation_id = request.correlation_id.map(|text| parse_label("CORRELATION", text)).transpose()?;
         let happened_at = match request.timestamp {
             Some(text) => parse_time("TIMESTAMP", text)?,
+            // Where nothing is judged, a time that is none is no reason to refuse.
+            None if self.settings.lifecycle == Lifecycle::Off => {
+                event.timestamp().ok().flatten().unwrap_or(self.clock.now)
+            }
             None => event.timestamp()?.unwrap_or(self.clock.now),
         };
         if let Some(event_id) = event_id {
@@ -219,8 +223,10 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
             let last = self.record(Key::Last)?;
             self.journal.flush(self.store, &mut self.records[last]);
         }
+        let entities = &self.entities;
+        let kept = self.records.into_iter().filter(|record| !entities.is_dropped(record.slot()));
+        self.plan.hashes.extend(kept.filter_map(Record::into_patch));
         self.entities.finish(&mut self.plan);
-        self.plan.hashes.extend(self.records.into_iter().filter_map(Record::into_patch));
         Ok(Decision { plan: self.plan, journal: self.journal, receipts: self.receipts, forgotten: self.forgotten })
     }
 
@@ -282,6 +288,8 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
     ) -> Outcome<Judgement> {
         let at = self.record(subject.key())?;
         self.records[at].read_whole(self.store, subject.facts());
+        // An earlier event of the command may have read something else of it only.
+        self.records[at].load(self.store, subject.facts());
         self.entities.begin(&self.records[at], subject)?;
         // A fill that is known is known whatever version is expected: a retry is always safe.
         let (fill, memory) = match self.recall_fill(event, subject)? {
@@ -393,7 +401,9 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
         let slot = self.records[at].slot();
         if let Some(index) = subject.index_key() {
             let moved = verdict.open && self.records[at].is_changed("created_at");
-            if verdict.open != self.entities.is_open(slot) || moved {
+            // A hash that is not there may have been deleted by hand, and its id left in the index.
+            let may_be_stray = !verdict.open && !self.records[at].is_stored();
+            if verdict.open != self.entities.is_open(slot) || moved || may_be_stray {
                 let score = match verdict.open {
                     true => Some(entity::created_at(&mut self.records[at], self.store)?),
                     false => None,

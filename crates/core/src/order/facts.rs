@@ -104,9 +104,21 @@ pub const FACTS: [&str; 13] = [
 
 /// Who vouches for a fill that is larger than what remains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Proof {
+pub enum Proof {
+    /// The venue: it gave the fill an id.
     FillId,
+    /// Nobody.
     None,
+}
+
+impl Proof {
+    /// Who vouches for a fill.
+    pub fn of(fill: &Fill<'_>) -> Proof {
+        match fill.id {
+            Some(_) => Proof::FillId,
+            None => Proof::None,
+        }
+    }
 }
 
 impl Order {
@@ -205,9 +217,13 @@ impl Order {
             }
         }
         self.count(volume, price)?;
+        self.refuse_overfill(volume, proof)
+    }
+
+    fn refuse_overfill(&self, told: Decimal, proof: Proof) -> Outcome<()> {
         match self.overfill() {
             Some(excess) if proof == Proof::None => Err(Code::Overfill.because(format!(
-                "the fill of {volume} is {excess} more than remains; with a fill_id it would be taken as a fact"
+                "the fill of {told} is {excess} more than remains; with a fill_id it would be taken as a fact"
             ))),
             _ => Ok(()),
         }
@@ -218,12 +234,43 @@ impl Order {
     /// # Errors
     /// BADFIELD when a sum would not be exact.
     pub fn infer_rest(&mut self, price: Option<Decimal>) -> Outcome<()> {
-        let Some(rest) = self.unfilled() else {
-            return Ok(());
-        };
-        self.inferred = rest;
+        match self.unfilled() {
+            Some(rest) => self.infer(rest, price),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a volume as filled that no fill has told yet; fills that come later consume it.
+    ///
+    /// # Errors
+    /// BADFIELD when a sum would not be exact.
+    pub fn infer(&mut self, volume: Decimal, price: Option<Decimal>) -> Outcome<()> {
+        let mut price = price;
+        if self.inferred.is_positive() && self.inferred_price != price {
+            // Which part a later fill stands for cannot be told, so no part has a known price until then.
+            if let Some(known) = self.inferred_price.take() {
+                self.value = sub(self.value, mul(self.inferred, known)?)?;
+                self.unpriced = add(self.unpriced, self.inferred)?;
+            }
+            price = None;
+        }
+        self.inferred = add(self.inferred, volume)?;
         self.inferred_price = price;
-        self.count(rest, price)
+        self.count(volume, price)
+    }
+
+    /// Takes a sum that an order ended with: what no fill has told of it is inferred.
+    ///
+    /// # Errors
+    /// OVERFILL, BADFIELD.
+    pub fn end_at(&mut self, cumulative: Decimal, price: Option<Decimal>, proof: Proof) -> Outcome<Told> {
+        if cumulative <= self.filled {
+            return Ok(Told::Nothing);
+        }
+        let news = sub(cumulative, self.filled)?;
+        self.infer(news, price)?;
+        self.refuse_overfill(news, proof)?;
+        Ok(Told::News)
     }
 
     /// Takes a report of the volume filled so far; says whether it told anything new. The fill's own price
@@ -231,19 +278,19 @@ impl Order {
     ///
     /// # Errors
     /// OVERFILL, BADFIELD.
-    pub fn fill_up_to(&mut self, cumulative: Decimal, fill: Option<&Fill<'_>>) -> Outcome<Told> {
+    fn fill_up_to(&mut self, cumulative: Decimal, fill: &Fill<'_>) -> Outcome<Told> {
         let news = match cumulative > self.filled {
             true => sub(cumulative, self.filled)?,
             false => return Ok(Told::Nothing),
         };
-        let proof = if fill.is_some_and(|fill| fill.id.is_some()) { Proof::FillId } else { Proof::None };
-        let price = fill.and_then(|fill| fill.price.as_ref()).map(|price| price.value);
-        let own = fill.and_then(|fill| fill.volume.as_ref()).map_or(news, |volume| volume.value.min(news));
+        let own = fill.volume.as_ref().map_or(news, |volume| volume.value.min(news));
         let unseen = sub(news, own)?;
+        // The sum covers what was inferred too, so what is new comes on top of that.
         if unseen.is_positive() {
-            self.fill(unseen, None, proof)?;
+            self.count(unseen, None)?;
         }
-        self.fill(own, price, proof)?;
+        self.count(own, fill.price.as_ref().map(|price| price.value))?;
+        self.refuse_overfill(news, Proof::of(fill))?;
         Ok(Told::News)
     }
 
@@ -254,11 +301,9 @@ impl Order {
     pub fn take(&mut self, fill: &Fill<'_>) -> Outcome<Told> {
         let price = fill.price.as_ref().map(|price| price.value);
         match (&fill.volume, &fill.cumulative) {
-            (Some(volume), None) => {
-                self.fill(volume.value, price, if fill.id.is_some() { Proof::FillId } else { Proof::None })?
-            }
+            (Some(volume), None) => self.fill(volume.value, price, Proof::of(fill))?,
             (Some(volume), Some(_)) if fill.id.is_some() => self.fill(volume.value, price, Proof::FillId)?,
-            (_, Some(cumulative)) => return self.fill_up_to(cumulative.value, Some(fill)),
+            (_, Some(cumulative)) => return self.fill_up_to(cumulative.value, fill),
             (None, None) => return Ok(Told::Nothing),
         }
         Ok(Told::News)

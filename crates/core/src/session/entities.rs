@@ -26,7 +26,6 @@ struct Note {
 #[derive(Debug)]
 struct Membership {
     member: String,
-    was_open: bool,
     is_open: bool,
     /// The index and the new score (`None`: out of it), once anything about it changed.
     change: Option<(Slot, Option<i64>)>,
@@ -57,11 +56,11 @@ impl Entities {
 
     /// Notes whether the entity was open before its first event of this command.
     pub fn begin(&mut self, record: &Record<'_>, subject: &SubjectId<'_>) -> Outcome<()> {
-        let was_open = record.text("status")?.is_some_and(|status| subject.is_open(status));
+        let is_open = record.text("status")?.is_some_and(|status| subject.is_open(status));
         let note = self.note_mut(record.slot());
         if note.membership.is_none() {
             let member = subject.id().to_owned();
-            note.membership = Some(Membership { member, was_open, is_open: was_open, change: None });
+            note.membership = Some(Membership { member, is_open, change: None });
         }
         Ok(())
     }
@@ -111,7 +110,12 @@ impl Entities {
         self.note_mut(slot).new_ids += 1;
     }
 
-    /// Adds what was noted to the plan. What came and went within the command leaves no trace in an index.
+    /// Whether a key is dropped whole.
+    pub fn is_dropped(&self, slot: Slot) -> bool {
+        self.note(slot).is_some_and(|note| note.is_dropped)
+    }
+
+    /// Adds what was noted to the plan.
     pub fn finish(self, plan: &mut Plan<'_>) {
         for (slot, note) in self.notes.into_iter().enumerate() {
             let slot = Slot(slot as u32);
@@ -119,10 +123,8 @@ impl Entities {
                 plan.unlinks.push(slot);
                 continue;
             }
-            if let Some(Membership { member, was_open, change: Some((index, score)), .. }) = note.membership {
-                if was_open || score.is_some() {
-                    plan.indexes.push(IndexPatch { slot: index, member, score });
-                }
+            if let Some(Membership { member, change: Some((index, score)), .. }) = note.membership {
+                plan.indexes.push(IndexPatch { slot: index, member, score });
             }
             if let Some(expiry) = note.expiry {
                 plan.expiries.push((slot, expiry));

@@ -28,7 +28,7 @@ impl<'a, S: Store<'a>> Session<'_, 'a, S> {
     /// The event that bore this id, if it is remembered and says the same.
     pub(super) fn recall_event(&mut self, event_id: &'a str, event: &Event<'a>) -> Outcome<Option<StreamId>> {
         let seen = self.journal.seen;
-        for generation in seen.living(self.clock.now, self.settings.dedupe_window_ms) {
+        for generation in seen.living(self.clock.now) {
             let at = self.record(Key::Seen(generation.bucket(event_id)))?;
             let bucket = &mut self.records[at];
             bucket.load_named(self.store, std::iter::once(Cow::Borrowed(event_id)));
@@ -60,11 +60,11 @@ impl<'a, S: Store<'a>> Session<'_, 'a, S> {
             self.journal.flush_now();
         }
         for generation in dropped {
-            let is_needed = generation.expires_at(window) > self.clock.now;
+            let is_needed = generation.expires_at() > self.clock.now;
             for bucket in generation.buckets() {
                 let slot = self.store.open(Key::Seen(bucket))?;
                 if is_needed {
-                    self.forgotten += self.store.len(slot);
+                    self.forgotten += self.store.len(slot) + self.entities.new_ids(slot);
                 }
                 self.entities.unlink(slot);
             }
@@ -72,7 +72,7 @@ impl<'a, S: Store<'a>> Session<'_, 'a, S> {
         let at = self.record(Key::Seen(home.bucket(event_id)))?;
         let slot = self.records[at].slot();
         if !self.records[at].exists() {
-            self.entities.expire(slot, Expiry::At(home.expires_at(window)));
+            self.entities.expire(slot, Expiry::At(home.expires_at()));
         }
         self.entities.count_new_id(slot);
         self.records[at].set(event_id, dedupe::record_text(id, digest));
