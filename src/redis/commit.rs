@@ -121,25 +121,13 @@ impl Keyspace<'_> {
 
     #[cold]
     fn why_not_added(&self, log: &OpenKey, id: StreamId) -> CommitError {
-        match self.last_id(log) {
+        match self.last_id_of(log) {
             Some(last) if last >= id => CommitError::BehindLastId(last),
             _ => CommitError::Refused(Code::Err.because(format!(
                 "{} cannot take an entry with the id {id}",
                 String::from_utf8_lossy(log.name.as_bytes())
             ))),
         }
-    }
-
-    fn last_id(&self, log: &OpenKey) -> Option<StreamId> {
-        let arguments = [RString::new(b"STREAM"), log.name.clone()];
-        let reply = self.ctx.server().call(c"XINFO", c"v", &arguments).ok()?;
-        let mut fields = reply.whole().elements();
-        while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-            if name.bytes() == Some(b"last-generated-id") {
-                return StreamId::from_bytes(value.bytes()?);
-            }
-        }
-        None
     }
 
     fn create_groups(&self, log: &OpenKey) {

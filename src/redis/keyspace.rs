@@ -154,6 +154,20 @@ impl<'a> Keyspace<'a> {
         Ok(slot)
     }
 
+    /// The last id that a stream gave out.
+    #[cold]
+    pub(super) fn last_id_of(&self, log: &OpenKey) -> Option<StreamId> {
+        let arguments = [RString::new(b"STREAM"), log.name.clone()];
+        let reply = self.ctx.server().call(c"XINFO", c"v", &arguments).ok()?;
+        let mut fields = reply.whole().elements();
+        while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
+            if name.bytes() == Some(b"last-generated-id") {
+                return StreamId::from_bytes(value.bytes()?);
+            }
+        }
+        None
+    }
+
     /// Visits the entries of a stream. The stream must not be visited again from within.
     fn visit_entries(
         &self,
@@ -245,6 +259,10 @@ impl<'a> Store<'a> for Keyspace<'a> {
         let started = !handle.is_null()
             && unsafe { (api().stream_iterator_start)(handle, flags, ptr::null_mut(), ptr::null_mut()) } == OK;
         started.then_some(StreamIterator { handle })?.next_id().map(|(id, _)| id)
+    }
+
+    fn last_id(&self, slot: Slot) -> Option<StreamId> {
+        self.last_id_of(&self.key(slot))
     }
 
     fn entries_after(&self, slot: Slot, after: StreamId, visit: &mut dyn FnMut(StreamId, &Entry<'_>) -> Flow) {

@@ -295,7 +295,7 @@ fn every_event_type_does_all_of_this_in_one_step() {
                      last_event_id $id",
                     "HSET $:seen:0 ev1 $id+0123456789abcdef",
                     "HSET $:last log_id $id trade.executed $trade.executed+1 trade.failed $trade.failed+1 \
-                     risk.limit_breached $risk.limit_breached+1 signal.generated $id+1 seen 0:1:$ms",
+                     risk.limit_breached $risk.limit_breached+1 signal.generated $id+1 seen 0:1:$ms:600000",
                     "PEXPIREAT $:signal:ev1 $+signal",
                     "PEXPIREAT $:seen:0 $+seen",
                 ],

@@ -90,10 +90,11 @@ impl Terms {
         })
     }
 
-    /// The terms as the `context` of a log entry; `None` when all are the defaults.
-    pub fn context(&self) -> Option<String> {
+    /// The terms, where they are not the defaults, and what `more` there is to say (the members of a JSON
+    /// object) as the `context` of a log entry; `None` when there is nothing.
+    pub fn context(&self, more: Option<String>) -> Option<String> {
         let default = Terms::default();
-        let mut members = Vec::new();
+        let mut members = Vec::from_iter(more);
         if self.contract_size != default.contract_size {
             members.push(format!(r#""contract_size":"{}""#, self.contract_size));
         }

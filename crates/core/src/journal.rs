@@ -82,6 +82,10 @@ impl Journal {
         let newest = store.newest_id(log);
         match remembered {
             Some(journal) if newest == Some(journal.log_id) => Ok(*journal),
+            // Its newest entries were trimmed or deleted; what they told is still true.
+            Some(journal) if newest < Some(journal.log_id) && store.last_id(log) == Some(journal.log_id) => {
+                Ok(*journal)
+            }
             _ => Journal::read(store, log, Record::new(store, last()?), newest),
         }
     }

@@ -64,6 +64,8 @@ pub struct Memory {
     pub messages: Vec<Message>,
     /// What the last command remembered.
     pub journal: Option<Journal>,
+    /// The last id of each stream, by the name of its key: it outlives the entry.
+    last_ids: BTreeMap<String, StreamId>,
     /// The fields of hashes that the last command set: key and name.
     pub fields_set: Vec<(String, String)>,
 }
@@ -77,6 +79,7 @@ impl Memory {
             expiries: BTreeMap::new(),
             messages: Vec::new(),
             journal: None,
+            last_ids: BTreeMap::new(),
             fields_set: Vec::new(),
         }
     }
@@ -136,6 +139,7 @@ impl Memory {
     fn remove(&mut self, name: &str) {
         self.keys.remove(name);
         self.expiries.remove(name);
+        self.last_ids.remove(name);
     }
 
     fn apply(&mut self, changes: Changes) {
@@ -144,6 +148,7 @@ impl Memory {
             let value = self.keys.entry(change.name.clone()).or_insert_with(|| Value::empty(change.key_type));
             match (value, change.write) {
                 (Value::Stream(entries), Write::Append(id, fields)) => {
+                    self.last_ids.insert(change.name.clone(), id);
                     entries.insert(id, fields);
                 }
                 (Value::Stream(entries), Write::Trim { keep, min_id }) => {
@@ -321,6 +326,11 @@ impl<'a> Store<'a> for View<'a> {
 
     fn newest_id(&self, slot: Slot) -> Option<StreamId> {
         self.entries(slot).next_back().map(|(id, _)| id)
+    }
+
+    fn last_id(&self, slot: Slot) -> Option<StreamId> {
+        self.value(slot)?;
+        self.memory.last_ids.get(&self.opened.borrow()[slot.0 as usize].0).copied()
     }
 
     fn entries_after(

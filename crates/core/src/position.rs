@@ -39,6 +39,7 @@ impl Fields for PositionFields {
                 | "cycle"
                 | "pending"
                 | "fees"
+                | "fee_currencies"
                 | "close_reason"
                 | "close_reason_at"
         ) || name.starts_with("fees:")
@@ -56,8 +57,8 @@ pub struct PositionVerdict {
     pub context: Option<String>,
 }
 
-/// Judges an event of a position and writes what it changes into `record`. `terms` are the symbol's, read
-/// only for a position that is new.
+/// Judges an event of a position and writes what it changes into `record`. `new_terms` are the symbol's,
+/// read only for a new position or a new cycle of one.
 ///
 /// # Errors
 /// MISSING, BADFIELD, INVALIDSTATE, TOOLATE, TOOBIG, OVERFILL, CORRUPT.
@@ -67,19 +68,20 @@ pub fn judge<'a, S: Store<'a>>(
     event: &Event<'a>,
     fill: Option<&Fill<'a>>,
     happened_at: Millis,
-    terms: impl FnOnce() -> Outcome<Terms>,
+    new_terms: impl Fn() -> Outcome<Terms>,
 ) -> Outcome<PositionVerdict> {
     let existed = record.exists();
     let mut position = Position::load(record, store)?;
     let mut context = None;
     if !existed {
-        position.terms = terms()?;
-        context = position.terms.context();
+        position.terms = new_terms()?;
+        context = position.terms.context(None);
         record.set("created_at", happened_at);
     }
     let before = position.clone();
     let mut late = existed && before.status == Status::Closed;
     let mut merge = Merge::Overwrite;
+    let mut is_known_hit = false;
     match event.event_type {
         EventType::PositionOpened => {
             let opening = Opening::read(event)?;
@@ -89,8 +91,10 @@ pub fn judge<'a, S: Store<'a>>(
                     return Err(Code::InvalidState
                         .because(format!("the position exists already and is {}", before.status.as_str())));
                 }
-                context = Some(position.begin_next_cycle());
-                forget_cycle(record, store);
+                let summary = position.begin_next_cycle()?;
+                forget_cycle(record, store)?;
+                position.terms = new_terms()?;
+                context = position.terms.context(Some(summary));
             }
             if let Some(size) = &opening.contract_size {
                 position.terms.contract_size = size.value;
@@ -102,10 +106,17 @@ pub fn judge<'a, S: Store<'a>>(
             late = false;
             record.set("created_at", happened_at);
             position.open(opening.direction, opening.entry_price.value, opening.volume.value)?;
-            record.set("direction", opening.direction_text);
             record.set("entry_price", opening.entry_price.text.clone());
             record.set("initial_volume", opening.volume.text.clone());
-            position.replay_pending()?;
+            let flipped = position.replay_pending()?;
+            match Direction::turned_word(&opening.direction_text) {
+                Some(turned) if position.direction() != Some(opening.direction) => record.set("direction", turned),
+                _ => record.set("direction", opening.direction_text),
+            }
+            if let Some(summary) = flipped {
+                context = position.terms.context(Some(summary));
+                record.put("initial_volume", position.volume);
+            }
         }
         EventType::PositionModified => {
             if before.status == Status::Closed {
@@ -127,8 +138,11 @@ pub fn judge<'a, S: Store<'a>>(
             let proven = fill.is_some_and(|fill| fill.id.is_some());
             match position.excess_of(volume.value)? {
                 Some(rest) if position.terms.mode == PositionMode::Netting => {
-                    context = Some(position.flip(exit_price.value, rest)?);
-                    forget_cycle(record, store);
+                    let summary = position.flip(exit_price.value, rest)?;
+                    context = position.terms.context(Some(summary));
+                    forget_cycle(record, store)?;
+                    // What the event says of the close is of the cycle that ended.
+                    merge = Merge::Ignore;
                     record.set("created_at", happened_at);
                     record.set("initial_volume", rest);
                     record.load(store, &["direction"]);
@@ -161,22 +175,21 @@ pub fn judge<'a, S: Store<'a>>(
                 }
             }
             position.close_rest(exit_price.value)?;
-            if let Some(reason) = event.text("close_reason")?.or(event.text("reason")?) {
-                record.set("close_reason", reason);
-                record.load(store, &["close_reason_at"]);
-                record.remove("close_reason_at");
-            }
         }
         EventType::StopLossHit | EventType::TakeProfitHit => {
             event.required_number("price")?;
             let reason = if event.event_type == EventType::StopLossHit { "stop_loss" } else { "take_profit" };
-            if keep_close_reason(record, store, reason, happened_at)? == Newest::Known {
+            is_known_hit = keep_close_reason(record, store, reason, happened_at)? == Newest::Known;
+            if is_known_hit {
                 (late, merge) = (true, Merge::Ignore);
             }
         }
         _ => {}
     }
-    if merge != Merge::Ignore {
+    if position.status == Status::Closed && before.status == Status::Active {
+        keep_told_reason(record, store, event)?;
+    }
+    if !is_known_hit {
         add_fees(record, store, event)?;
     }
     event.number("pnl")?;
@@ -272,13 +285,28 @@ fn keep_close_reason<'a, S: Store<'a>>(
     Ok(Newest::This)
 }
 
-/// What said how the last cycle ended does not say it of the next.
-fn forget_cycle<'a, S: Store<'a>>(record: &mut Record<'a>, store: &S) {
-    let fields = ["close_reason", "close_reason_at", "exit_price", "pnl", "overfill_volume", "fees"];
+/// A reason that comes with the close wins over both hits, and has no time.
+fn keep_told_reason<'a, S: Store<'a>>(record: &mut Record<'a>, store: &S, event: &Event<'a>) -> Outcome<()> {
+    if let Some(reason) = event.text("close_reason")?.or(event.text("reason")?) {
+        record.load(store, &["close_reason", "close_reason_at"]);
+        record.set("close_reason", reason);
+        record.remove("close_reason_at");
+    }
+    Ok(())
+}
+
+/// What said how the last cycle ended, and what it cost, does not say it of the next.
+fn forget_cycle<'a, S: Store<'a>>(record: &mut Record<'a>, store: &S) -> Outcome<()> {
+    let fields = ["close_reason", "close_reason_at", "exit_price", "pnl", "overfill_volume", "fees", "fee_currencies"];
     record.load(store, &fields);
-    for field in fields {
+    let currencies = record.text("fee_currencies")?.unwrap_or_default();
+    let by_currency: Vec<String> =
+        currencies.split(',').filter(|name| !name.is_empty()).map(|currency| format!("fees:{currency}")).collect();
+    record.load_named(store, by_currency.iter().map(|field| field.clone().into()));
+    for field in fields.into_iter().chain(by_currency.iter().map(String::as_str)) {
         record.remove(field);
     }
+    Ok(())
 }
 
 /// Sums `fee`, `commission` and `swap` under `fees`, or `fees:<CCY>` when the event names a currency.
@@ -295,6 +323,7 @@ fn add_fees<'a, S: Store<'a>>(record: &mut Record<'a>, store: &S, event: &Event<
     let field = match event.text("fee_currency")? {
         None => std::borrow::Cow::Borrowed("fees"),
         Some(currency) if (1..=16).contains(&currency.len()) && currency.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+            note_currency(record, store, &currency)?;
             std::borrow::Cow::Owned(format!("fees:{currency}"))
         }
         Some(_) => return Err(Code::BadField.because("fee_currency must be a code of 1 to 16 letters and digits")),
@@ -302,6 +331,18 @@ fn add_fees<'a, S: Store<'a>>(record: &mut Record<'a>, store: &S, event: &Event<
     record.load_named(store, std::iter::once(field.clone()));
     let total = add(record.decimal(&field)?.unwrap_or(Decimal::ZERO), sum)?;
     record.set(field, total);
+    Ok(())
+}
+
+/// Keeps the list of the currencies that fees were paid in, by which the next cycle finds what to forget.
+fn note_currency<'a, S: Store<'a>>(record: &mut Record<'a>, store: &S, currency: &str) -> Outcome<()> {
+    record.load(store, &["fee_currencies"]);
+    let known = record.text("fee_currencies")?.unwrap_or_default();
+    if !known.split(',').any(|name| name == currency) {
+        let comma = if known.is_empty() { "" } else { "," };
+        let list = format!("{known}{comma}{currency}");
+        record.set("fee_currencies", list);
+    }
     Ok(())
 }
 

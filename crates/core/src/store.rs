@@ -35,6 +35,10 @@ pub trait Store<'a> {
     /// The id of the newest entry of a stream.
     fn newest_id(&self, slot: Slot) -> Option<StreamId>;
 
+    /// The last id that a stream gave out, whether or not its entry is still there. Slower than
+    /// [`Store::newest_id`], and wanted only when the two differ.
+    fn last_id(&self, slot: Slot) -> Option<StreamId>;
+
     /// Calls `visit` with the id and the fields of each entry behind `after`, oldest first, until it says stop.
     fn entries_after(&self, slot: Slot, after: StreamId, visit: &mut dyn FnMut(StreamId, &Entry<'_>) -> Flow);
 

@@ -104,7 +104,12 @@ fn a_filled_order_that_told_no_fill_infers_the_rest() {
             ("partially_filled", r#""fill_volume":4,"fill_price":4"#),
             ("filled", r#""volume":10,"price":6"#),
         ],
-        &[("inferred_volume", Some("6")), ("filled_volume", Some("10")), ("avg_fill_price", Some("5.2"))],
+        &[
+            ("inferred_volume", Some("6")),
+            ("filled_volume", Some("10")),
+            ("avg_fill_price", Some("5.2")),
+            ("last_fill_volume", Some("6")),
+        ],
     );
 }
 
@@ -223,6 +228,39 @@ fn the_index_is_in_the_order_of_creation() {
 }
 
 #[test]
+fn a_sum_that_an_order_ended_with_gives_way_to_its_fills() {
+    let fill = ("partially_filled", r#""fill_id":"f","fill_volume":4,"fill_price":5"#);
+    let cancelled = ("cancelled", r#""cum_qty":4"#);
+    let end = [
+        ("status", Some("cancelled")),
+        ("filled_volume", Some("4")),
+        ("avg_fill_price", Some("5")),
+        ("inferred_volume", None),
+        ("unpriced_volume", None),
+    ];
+    check(&[("created", r#""volume":10"#), cancelled, fill], &end);
+    check(&[("created", r#""volume":10"#), fill, cancelled], &end);
+    check(
+        &[("created", r#""volume":4,"price":9"#), ("filled", r#""cum_qty":4,"price":7"#), fill],
+        &[("filled_volume", Some("4")), ("avg_fill_price", Some("5")), ("overfill_volume", None)],
+    );
+    check(
+        &[("created", r#""volume":10"#), ("cancelled", r#""cum_qty":4"#), ("filled", r#""price":7"#)],
+        &[
+            ("status", Some("filled")),
+            ("inferred_volume", Some("10")),
+            ("avg_fill_price", None),
+            ("inferred_price", None),
+        ],
+    );
+    // A whole volume says that the order is filled, whichever way round it and the fills come.
+    let whole = ("filled", r#""volume":4"#);
+    let end = [("status", Some("filled")), ("filled_volume", Some("4")), ("avg_fill_price", Some("5"))];
+    check(&[("created", r#""volume":4"#), whole, fill], &end);
+    check(&[("created", r#""volume":4"#), fill, whole], &end);
+}
+
+#[test]
 fn an_overfill_needs_a_proof() {
     let mut desk = Desk::new();
     desk.accept("order.created", &with_id(r#""volume":1"#));
@@ -252,8 +290,15 @@ fn a_fill_is_counted_once() {
         r#""fill_volume":1,"fill_price":6,"fill_id":"a","side":"BUY""#,
         r#""fill_volume":1,"fill_price":5,"fill_id":"a","side":"SELL""#,
         r#""fill_volume":1,"fill_id":"a","side":"BUY""#,
+        r#""cum_qty":1,"fill_price":5,"fill_id":"a","side":"BUY""#,
     ] {
         desk.refuse(Code::IdConflict, "order.partially_filled", &with_id(other));
+    }
+    for same in [
+        r#""fill_volume":1,"fill_price":5,"fill_id":"a""#,
+        r#""last_qty":1,"cum_qty":1,"last_price":5,"fill_id":"a","side":"buy""#,
+    ] {
+        assert_eq!(desk.outcome("order.partially_filled", &with_id(same)), "duplicate", "{same}");
     }
     // However much later, and whatever the version that is expected: the fill is the same fact.
     desk.now += 30 * 60 * 1_000;

@@ -209,6 +209,63 @@ fn netting_flips_and_lives_again() {
 }
 
 #[test]
+fn a_new_cycle_begins_with_nothing_of_the_old_one() {
+    let opened = ("position.opened", r#""direction":"LONG","entry_price":100,"volume":1"#);
+    let own_terms = (
+        "position.opened",
+        r#""direction":"LONG","entry_price":100,"volume":1,"contract_size":2,"fee":1,"fee_currency":"USD""#,
+    );
+    let closed = ("position.closed", r#""exit_price":110"#);
+    let netting = [("position_mode", "netting"), ("contract_size", "10")];
+    check(
+        &netting,
+        &[own_terms, closed, opened, closed],
+        &[("contract_size", Some("10")), ("fees:USD", None), ("fee_currencies", None), ("realized_pnl", Some("100"))],
+    );
+    check(
+        &netting,
+        &[
+            opened,
+            ("position.partially_closed", r#""closed_volume":3,"exit_price":110,"pnl":5,"fee":7,"reason":"flip""#),
+        ],
+        &[("exit_price", None), ("pnl", None), ("reason", None), ("close_reason", None), ("fees", Some("7"))],
+    );
+}
+
+#[test]
+fn a_slice_before_the_opening_flips_as_it_does_behind_it() {
+    let opened = ("position.opened", r#""direction":"BUY","entry_price":100,"volume":1"#);
+    let slice = ("position.partially_closed", r#""closed_volume":3,"exit_price":110"#);
+    let netting = [("position_mode", "netting")];
+    let end = [
+        ("status", Some("active")),
+        ("direction", Some("SELL")),
+        ("entry_price", Some("110")),
+        ("volume", Some("2")),
+        ("initial_volume", Some("2")),
+        ("cycle", Some("2")),
+        ("overfill_volume", None),
+    ];
+    for course in [[opened, slice], [slice, opened]] {
+        let desk = check(&netting, &course, &end);
+        assert_eq!(desk.memory.journal.unwrap().profits().0.to_string(), "10");
+    }
+}
+
+#[test]
+fn the_slice_that_closes_all_may_say_why() {
+    check(
+        &[],
+        &[
+            ("position.opened", r#""direction":"LONG","entry_price":100,"volume":1"#),
+            ("position.partially_closed", r#""closed_volume":1,"exit_price":110,"close_reason":"manual""#),
+            ("stop_loss.hit", r#""price":90"#),
+        ],
+        &[("status", Some("closed")), ("close_reason", Some("manual"))],
+    );
+}
+
+#[test]
 fn the_terms_of_a_position_are_those_of_its_first_event() {
     let mut desk = Desk::new();
     desk.set_instrument("contract_size", "100");

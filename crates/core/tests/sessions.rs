@@ -87,6 +87,17 @@ fn only_what_changed_is_written() {
 }
 
 #[test]
+fn a_new_window_is_that_of_the_ids_behind_it() {
+    let mut desk = Desk::with(Settings { dedupe_window_ms: 1_000, ..Settings::default() });
+    desk.publish_with("trade.executed", "{}", id("a")).unwrap();
+    desk.settings.dedupe_window_ms = 60_000;
+    desk.now += 700;
+    let first = desk.publish_with("trade.executed", "{}", id("b")).unwrap();
+    desk.now += 50_000;
+    assert_eq!(desk.publish_with("trade.executed", "{}", id("b")).unwrap().id, first.id);
+}
+
+#[test]
 fn expect_guards_a_version() {
     let mut desk = Desk::new();
     let expect = |version| Options { expect: Some(version), ..Options::default() };
@@ -128,6 +139,68 @@ fn a_batch_is_judged_in_turn_and_all_or_nothing() {
     assert_eq!(refusal.code, Code::TooLate);
     assert!(refusal.text.starts_with("event 2: "), "{refusal}");
     assert_eq!(before.keys, desk.memory.keys);
+}
+
+/// Accepted events come to the same state one by one and in a batch, for hashes of few and of many fields.
+#[track_caller]
+fn check_same_singly_and_batched(course: &[(&str, &str)], batch: &[(&str, &str)], instrument: &[(&str, &str)]) -> Desk {
+    let many: String = (0..30).map(|i| format!(r#","m{i}":{i}"#)).collect();
+    let mut last = None;
+    for padding in ["", &many] {
+        let desk = || {
+            let mut desk = Desk::new();
+            for (field, value) in instrument {
+                desk.set_instrument(field, value);
+            }
+            for (place, (event_type, data)) in course.iter().enumerate() {
+                let padding = if place == 0 { padding } else { "" };
+                desk.accept(event_type, &data.replacen('}', &format!("{padding}}}"), 1));
+            }
+            desk
+        };
+        let (mut singly, mut batched) = (desk(), desk());
+        batched.publish_all(batch).unwrap();
+        singly.now = batched.now;
+        for (event_type, data) in batch {
+            let request = request(event_type, data, Options::default());
+            singly.memory.publish(&[request], &singly.settings, singly.now).unwrap();
+        }
+        let state = |desk: &Desk| {
+            let mut memory = desk.memory.clone();
+            memory.keys.remove(&Key::Last.name("XAUUSD"));
+            (memory.keys, memory.expiries)
+        };
+        assert_eq!(state(&singly), state(&batched), "{} more fields", padding.len());
+        last = Some(batched);
+    }
+    last.expect("two runs")
+}
+
+#[test]
+fn what_a_batch_reads_late_or_never_is_right_all_the_same() {
+    let failed = ("trade.failed", r#"{"order_id":"1","reason":"x"}"#);
+    let cancelled = ("order.cancelled", r#"{"order_id":"1"}"#);
+    let desk = check_same_singly_and_batched(&[("order.created", CREATED)], &[failed, cancelled], &[]);
+    assert_eq!(desk.memory.members(Key::OpenOrders), [""; 0]);
+    let priced = ("order.partially_filled", r#"{"order_id":"1","fill_volume":1,"fill_price":"12.5"}"#);
+    let bare = ("order.partially_filled", r#"{"order_id":"1","fill_volume":1}"#);
+    let desk = check_same_singly_and_batched(&[("order.created", CREATED), priced], &[priced, bare], &[]);
+    desk.check_fields(Key::Order("1"), &[("last_fill_price", None)]);
+    let opened = ("position.opened", r#"{"position_id":"1","direction":"LONG","entry_price":1,"volume":1}"#);
+    let stopped = ("stop_loss.hit", r#"{"position_id":"1","price":1}"#);
+    let closed = ("position.closed", r#"{"position_id":"1","exit_price":1,"reason":"tp"}"#);
+    let netting = [("position_mode", "netting")];
+    let desk = check_same_singly_and_batched(&[opened, stopped], &[closed, opened], &netting);
+    desk.check_fields(Key::Position("1"), &[("close_reason", None), ("close_reason_at", None), ("cycle", Some("2"))]);
+}
+
+#[test]
+fn an_id_that_was_left_in_an_index_goes_with_the_end() {
+    let mut desk = Desk::new();
+    desk.accept("order.created", CREATED);
+    desk.memory.keys.remove(&Key::Order("1").name("XAUUSD"));
+    desk.accept("order.filled", r#"{"order_id":"1"}"#);
+    assert_eq!(desk.memory.members(Key::OpenOrders), [""; 0]);
 }
 
 #[test]
@@ -248,6 +321,18 @@ fn the_newest_ids_are_written_before_they_can_be_lost() {
 }
 
 #[test]
+fn memory_holds_when_the_newest_entries_are_deleted() {
+    let mut desk = Desk::new();
+    let ids: Vec<_> = (0..3).map(|_| desk.accept("trade.executed", "{}").id).collect();
+    if let Some(Value::Stream(entries)) = desk.memory.keys.get_mut("trade:{XAUUSD}:events") {
+        entries.remove(&ids[2]);
+    }
+    desk.accept("trade.executed", "{}");
+    let newest = ids[2];
+    assert!(desk.last_message().contains(&format!(r#""prev_id":"{newest}","prev_log_id":"{newest}""#)));
+}
+
+#[test]
 fn foreign_entries_and_fields_are_refused_as_corrupt() {
     let mut desk = Desk::new();
     desk.accept("order.created", CREATED);
@@ -341,6 +426,10 @@ fn risk_limits_keep_their_newest_breach() {
         desk.accept("risk.limit_breached", &format!(r#"{{"limit":"l{i}","value":1}}"#));
     }
     desk.refuse(Code::TooBig, "risk.limit_breached", r#"{"limit":"one more","value":1}"#);
+    let mut batch = Desk::new();
+    let limits: Vec<_> = (0..1_001).map(|i| format!(r#"{{"limit":"l{i}","value":1}}"#)).collect();
+    let events: Vec<_> = limits.iter().map(|data| ("risk.limit_breached", data.as_str())).collect();
+    assert_eq!(batch.publish_all(&events).unwrap_err().code, Code::TooBig);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::pending::{self, Step, MAX_PENDING};
 use crate::decimal::Decimal;
 use crate::entity;
-use crate::instrument::{Contract, Terms};
+use crate::instrument::{Contract, PositionMode, Terms};
 use crate::money::{add, div, mul, sub};
 use crate::record::Record;
 use crate::refusal::{Code, Outcome};
@@ -158,17 +158,30 @@ impl Position {
         Ok(())
     }
 
-    /// Does what happened before the opening was seen.
+    /// Does what happened before the opening was seen; gives the summary of the last cycle that ended by it.
     ///
     /// # Errors
     /// BADFIELD when a sum would not be exact.
-    pub fn replay_pending(&mut self) -> Outcome<()> {
+    pub fn replay_pending(&mut self) -> Outcome<Option<String>> {
         // The steps count again what the shell had summed up.
         self.closed = Decimal::ZERO;
+        let mut summary = None;
         for step in std::mem::take(&mut self.pending) {
-            self.apply(step)?;
+            let excess = match step {
+                Step::Close { volume, .. } if self.terms.mode == PositionMode::Netting => self.excess_of(volume)?,
+                _ => None,
+            };
+            match (step, excess) {
+                (Step::Close { price, .. }, Some(rest)) => summary = Some(self.flip(price, rest)?),
+                _ => self.apply(step)?,
+            }
         }
-        Ok(())
+        Ok(summary)
+    }
+
+    /// Which way it earns, once its opening is seen.
+    pub fn direction(&self) -> Option<Direction> {
+        self.direction
     }
 
     /// Makes a step now, or remembers it when the opening has not been seen.
@@ -232,27 +245,30 @@ impl Position {
     pub fn flip(&mut self, price: Decimal, rest: Decimal) -> Outcome<String> {
         self.close_rest(price)?;
         let turned = self.direction.map(Direction::turned);
-        let summary = self.begin_next_cycle();
+        let summary = self.begin_next_cycle()?;
         if let Some(direction) = turned {
             self.open(direction, price, rest)?;
         }
         Ok(summary)
     }
 
-    /// Ends the cycle; gives its summary as the `context` of the log entry that begins the next.
-    pub fn begin_next_cycle(&mut self) -> String {
+    /// Ends the cycle; gives its summary, for the `context` of the log entry that begins the next.
+    ///
+    /// # Errors
+    /// BADFIELD when a sum would not be exact.
+    pub fn begin_next_cycle(&mut self) -> Outcome<String> {
         let summary = format!(
-            r#"{{"closed_cycle":"{}","closed_volume":"{}","realized_pnl":"{}"}}"#,
+            r#""closed_cycle":"{}","closed_volume":"{}","realized_pnl":"{}""#,
             self.cycle, self.closed, self.realized
         );
-        self.realized_before = self.realized;
+        self.realized_before = add(self.realized_before, self.realized)?;
         self.cycle = self.cycle.saturating_add(1);
         self.status = Status::Active;
         self.volume = None;
         self.entry_value = None;
         self.closed = Decimal::ZERO;
         self.realized = Decimal::ZERO;
-        summary
+        Ok(summary)
     }
 
     /// What was realised since `before`, over all cycles.
