@@ -106,6 +106,7 @@ pub fn judge<'a, S: Store<'a>>(
             late = false;
             record.set("created_at", happened_at);
             position.open(opening.direction, opening.entry_price.value, opening.volume.value)?;
+            record.load(store, &["initial_volume"]);
             record.set("entry_price", opening.entry_price.text.clone());
             record.set("initial_volume", opening.volume.text.clone());
             let flipped = position.replay_pending()?;
