@@ -253,6 +253,15 @@ fn a_sum_that_an_order_ended_with_gives_way_to_its_fills() {
             ("inferred_price", None),
         ],
     );
+    check(
+        &[("filled", r#""cum_qty":4,"price":7"#), ("filled", r#""cum_qty":6,"price":8"#)],
+        &[
+            ("filled_volume", Some("6")),
+            ("unpriced_volume", Some("6")),
+            ("filled_value", None),
+            ("avg_fill_price", None),
+        ],
+    );
     // A whole volume says that the order is filled, whichever way round it and the fills come.
     let whole = ("filled", r#""volume":4"#);
     let end = [("status", Some("filled")), ("filled_volume", Some("4")), ("avg_fill_price", Some("5"))];

@@ -250,6 +250,12 @@ fn a_slice_before_the_opening_flips_as_it_does_behind_it() {
         let desk = check(&netting, &course, &end);
         assert_eq!(desk.memory.journal.unwrap().profits().0.to_string(), "10");
     }
+    let back = ("position.partially_closed", r#""closed_volume":5,"exit_price":100"#);
+    let end = [("direction", Some("BUY")), ("volume", Some("3")), ("cycle", Some("3"))];
+    for course in [[opened, slice, back], [slice, back, opened]] {
+        let desk = check(&netting, &course, &end);
+        assert_eq!(desk.memory.journal.unwrap().profits().0.to_string(), "30");
+    }
 }
 
 #[test]

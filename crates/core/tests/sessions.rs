@@ -74,6 +74,10 @@ fn buckets_expire_and_are_bounded_within_a_batch() {
     };
     assert!(buckets.len() > 1 && buckets.iter().all(|name| ids_in(name) <= 500), "{buckets:?}");
     assert!(buckets.iter().all(|name| desk.memory.expiries[name] == desk.now + 120_000));
+    assert!(
+        desk.memory.fields_set.iter().all(|(key, _)| desk.memory.keys.contains_key(key)),
+        "what is dropped is not written"
+    );
 }
 
 #[test]
