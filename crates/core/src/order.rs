@@ -110,16 +110,12 @@ pub fn judge<'a, S: Store<'a>>(
         EventType::OrderCancelled => match was {
             Status::Filled => return Err(refuse_late(was, event)),
             Status::Rejected => return Err(refuse_state(was, event)),
-            Status::Cancelled => merge = Merge::Ignore,
+            Status::Cancelled => {
+                merge = Merge::Ignore;
+                take_sum(&mut order, event)?;
+            }
             Status::Pending | Status::PartiallyFilled => {
-                if let Some(name) = event.first_of(&["filled_volume", "cum_qty"]) {
-                    if let Some(cumulative) = event.number(name)?.filter(|sum| !sum.value.is_zero()) {
-                        if cumulative.value.is_negative() {
-                            return Err(Code::BadField.because(format!("{name} must not be negative")));
-                        }
-                        order.end_at(cumulative.value, None, Proof::None)?;
-                    }
-                }
+                take_sum(&mut order, event)?;
                 order.cancelled = true;
                 record.set("cancelled_at", happened_at);
             }
@@ -216,6 +212,20 @@ fn judge_filled<'a, S: Store<'a>>(
         }
     };
     Ok(told)
+}
+
+/// What a cancel tells of the volume filled so far.
+fn take_sum(order: &mut Order, event: &Event<'_>) -> Outcome<()> {
+    let Some(name) = event.first_of(&["filled_volume", "cum_qty"]) else {
+        return Ok(());
+    };
+    match event.number(name)? {
+        Some(sum) if sum.value.is_negative() => {
+            Err(Code::BadField.because(format!("{name} must not be negative, but is {}", sum.value)))
+        }
+        Some(sum) => order.end_at(sum.value, None, Proof::None).map(|_| ()),
+        None => Ok(()),
+    }
 }
 
 /// The volume is not known yet, but what was filled is.

@@ -253,6 +253,8 @@ fn grow(position: &mut Position, event: &Event<'_>) -> Outcome<()> {
             total.value
         ))),
         Some(open) if total.value == open => Ok(()),
+        // Whether it grew, the opening will tell.
+        None if price.is_none() => Ok(()),
         _ => position.step(Step::GrowTo { total: total.value, price: price_of(&price)? }),
     }
 }

@@ -262,6 +262,15 @@ fn a_sum_that_an_order_ended_with_gives_way_to_its_fills() {
             ("avg_fill_price", None),
         ],
     );
+    check(
+        &[("created", r#""volume":10"#), ("cancelled", ""), ("cancelled", r#""cum_qty":4,"reason":"x""#)],
+        &[
+            ("status", Some("cancelled")),
+            ("filled_volume", Some("4")),
+            ("reason", None),
+            ("remaining_volume", Some("0")),
+        ],
+    );
     // A whole volume says that the order is filled, whichever way round it and the fills come.
     let whole = ("filled", r#""volume":4"#);
     let end = [("status", Some("filled")), ("filled_volume", Some("4")), ("avg_fill_price", Some("5"))];

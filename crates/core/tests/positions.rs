@@ -105,6 +105,11 @@ fn the_average_moves_only_when_volume_is_added() {
     desk.refuse(Code::Missing, "position.modified", &with_id(r#""added_volume":2"#));
     desk.refuse(Code::Missing, "position.modified", r#"{"position_id":"1"}"#);
     desk.accept("position.modified", &with_id(r#""volume":3.0"#));
+    check(
+        &[],
+        &[("position.modified", r#""volume":3,"sl":90"#), LONG],
+        &[("volume", Some("3")), ("sl", Some("90")), ("entry_price", Some("100.10"))],
+    );
 }
 
 #[test]
