@@ -5,7 +5,7 @@
 //! full; one that was closed longer than a window ago is dropped whole. A lookup asks the living generations,
 //! as a rule two.
 //!
-//! A busy generation is spread over [`SHARDS`] buckets, because Redis may free an expired hash in one go and
+//! A busy generation is spread over `SHARDS` buckets, because Redis may free an expired hash in one go and
 //! a single one of a million ids would stop the server for a third of a second. A quiet one has a single bucket.
 
 use std::fmt::Write;
@@ -104,8 +104,7 @@ impl Generations {
     }
 
     /// Makes sure that there is a generation that takes ids at `now`; `filled` tells how many ids a bucket
-    /// holds, of which one generation may take `half` of what a symbol remembers at most. Gives the generation
-    /// and those to drop.
+    /// holds. One generation takes half of `max_ids` at most. Gives the generation and those to drop.
     ///
     /// # Errors
     /// What `filled` says.

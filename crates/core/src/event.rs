@@ -164,6 +164,17 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// Makes sure that there is a value beside the id and what every event may have.
+    ///
+    /// # Errors
+    /// MISSING.
+    pub fn require_change(&self, id_name: &str) -> Outcome<()> {
+        match self.members().any(|(name, _)| name != id_name && !matches!(name.as_ref(), "symbol" | "timestamp")) {
+            true => Ok(()),
+            false => Err(self.missing("a field to change")),
+        }
+    }
+
     /// A refusal for a member that is not there.
     #[cold]
     pub fn missing(&self, what: &str) -> Refusal {

@@ -22,7 +22,7 @@ pub use facts::{Order, Status, FACTS};
 pub struct OrderFields;
 
 impl Fields for OrderFields {
-    /// `volume` and `price` are kept by [`Order::keep_terms`], and only from the events that may set them.
+    /// `volume` and `price` are kept by `keep_terms`, and only from the events that may set them.
     fn is_own(name: &str) -> bool {
         matches!(
             name,
@@ -129,9 +129,7 @@ pub fn judge<'a, S: Store<'a>>(
             }
         }
         EventType::OrderModified => {
-            if !event.members().any(|(name, _)| !matches!(name.as_ref(), "order_id" | "symbol" | "timestamp")) {
-                return Err(event.missing("a field to change"));
-            }
+            event.require_change("order_id")?;
             if existed && !was.is_open() {
                 return Err(refuse_late(was, event));
             }
@@ -182,15 +180,21 @@ fn judge_filled<'a, S: Store<'a>>(
             )));
         }
     }
+    // A bare `volume` that is the order's whole volume says that the order is filled, not that this much was
+    // filled on top of what is known.
     let is_whole = event.first_of(&["fill_volume", "last_qty"]).is_none()
-        && fill.volume.as_ref().is_some_and(|volume| order.volume == Some(volume.value));
+        && fill.volume.as_ref().is_some_and(|volume| order.volume == Some(volume.value))
+        && (fill.id.is_none() || order.filled.is_positive());
+    let says_only_that = match (&fill.volume, &fill.cumulative) {
+        (Some(_), None) => is_whole,
+        (None, None) => order.volume.is_some(),
+        _ => false,
+    };
+    if says_only_that {
+        let price = price_or_own(record, store, fill)?;
+        return order.infer_rest(price);
+    }
     let told = match (&fill.volume, &fill.cumulative) {
-        // A bare `volume` that is the order's whole volume says that the order is filled, not that this much
-        // was filled on top of what is known.
-        (Some(_), None) if is_whole && (fill.id.is_none() || order.filled.is_positive()) => {
-            let price = price_or_own(record, store, fill)?;
-            infer_rest(order, price)?
-        }
         (Some(_), _) => {
             report_own(order);
             order.take(fill)?
@@ -199,10 +203,6 @@ fn judge_filled<'a, S: Store<'a>>(
             report_own(order);
             let price = price_or_own(record, store, fill)?;
             order.end_at(cumulative.value, price, Proof::of(fill))?
-        }
-        (None, None) if order.volume.is_some() => {
-            let price = price_or_own(record, store, fill)?;
-            infer_rest(order, price)?
         }
         (None, None) => {
             let told = if order.fill_reported == Some(FillReported::Rest) { Told::Nothing } else { Told::News };
@@ -233,12 +233,6 @@ fn report_own(order: &mut Order) {
     if order.volume.is_none() {
         order.fill_reported = order.fill_reported.or(Some(FillReported::Own));
     }
-}
-
-fn infer_rest(order: &mut Order, price: Option<Decimal>) -> Outcome<Told> {
-    let before = order.filled;
-    order.infer_rest(price)?;
-    Ok(if order.filled == before { Told::Nothing } else { Told::News })
 }
 
 /// The price of a fill that was not told by itself: the one given, or the order's.

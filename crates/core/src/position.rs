@@ -53,6 +53,8 @@ pub struct PositionVerdict {
     pub verdict: Verdict,
     /// What the event realised.
     pub realized: Decimal,
+    /// What the event reports as realised.
+    pub reported: Decimal,
     /// What the judgement took from outside the event, as JSON; for a new position, and for a new cycle of it.
     pub context: Option<String>,
 }
@@ -123,9 +125,7 @@ pub fn judge<'a, S: Store<'a>>(
             if before.status == Status::Closed {
                 return Err(refuse_late(event));
             }
-            if !event.members().any(|(name, _)| !matches!(name.as_ref(), "position_id" | "symbol" | "timestamp")) {
-                return Err(event.missing("a field to change"));
-            }
+            event.require_change("position_id")?;
             grow(&mut position, event)?;
         }
         EventType::PositionPartiallyClosed => {
@@ -193,7 +193,8 @@ pub fn judge<'a, S: Store<'a>>(
     if !is_known_hit {
         add_fees(record, store, event)?;
     }
-    event.number("pnl")?;
+    let pnl = event.number("pnl")?.map_or(Decimal::ZERO, |pnl| pnl.value);
+    let closes = matches!(event.event_type, EventType::PositionPartiallyClosed | EventType::PositionClosed);
     if !existed && event.event_type != EventType::PositionOpened {
         record.set("external", "1");
     }
@@ -202,6 +203,7 @@ pub fn judge<'a, S: Store<'a>>(
     Ok(PositionVerdict {
         verdict: Verdict { late, merge, status: position.status.as_str(), open },
         realized: position.realized_since(&before)?,
+        reported: if closes { pnl } else { Decimal::ZERO },
         context,
     })
 }

@@ -51,15 +51,12 @@ impl<'a> Record<'a> {
         Record { slot, existed: store.exists(slot), changed: false, is_whole: false, fields: Vec::new() }
     }
 
-    /// Reads the whole hash, where that is cheap. A new one gets its fields in the order of `first`, then in
-    /// the order in which they are set.
+    /// Reads the whole hash, where that is cheap, and else the fields of `first`. A new one gets its fields in the
+    /// order of `first`, then in the order in which they are set.
     pub fn read_whole<S: Store<'a>>(&mut self, store: &S, first: &[&'static str]) {
-        if self.is_whole || !self.fields.is_empty() {
-            return;
-        }
-        self.fields.reserve(FIELDS_USUAL);
-        match store.hash_all(self.slot) {
-            Some(stored) => {
+        if self.fields.is_empty() {
+            self.fields.reserve(FIELDS_USUAL);
+            if let Some(stored) = store.hash_all(self.slot) {
                 // A name that is not UTF-8 is not ours, and no event can name it.
                 let named = |(name, value)| Some((std::str::from_utf8(name).ok()?, value));
                 self.fields.extend(stored.into_iter().filter_map(named).map(|(name, value): (&'a str, &'a [u8])| {
@@ -67,8 +64,9 @@ impl<'a> Record<'a> {
                 }));
                 self.is_whole = true;
             }
-            None => self.load(store, first),
         }
+        // Of a record that an earlier event of the command has made, something else may have been read only.
+        self.load(store, first);
     }
 
     /// The hash's slot.

@@ -7,7 +7,6 @@ mod subject;
 
 use std::borrow::Cow;
 
-use crate::decimal::Decimal;
 use crate::entity::{self, Verdict};
 use crate::event::{parse_time, Event};
 use crate::event_type::EventType;
@@ -288,8 +287,6 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
     ) -> Outcome<Judgement> {
         let at = self.record(subject.key())?;
         self.records[at].read_whole(self.store, subject.facts());
-        // An earlier event of the command may have read something else of it only.
-        self.records[at].load(self.store, subject.facts());
         self.entities.begin(&self.records[at], subject)?;
         // A fill that is known is known whatever version is expected: a retry is always safe.
         let (fill, memory) = match self.recall_fill(event, subject)? {
@@ -348,12 +345,7 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
                 let record = &mut self.records[at];
                 let judged = position::judge(record, store, event, fill, happened_at, terms)?;
                 entity::merge_members::<PositionFields, S>(record, store, event, judged.verdict.merge);
-                let closes = matches!(event.event_type, EventType::PositionPartiallyClosed | EventType::PositionClosed);
-                let reported = match closes {
-                    true => event.number("pnl")?.map_or(Decimal::ZERO, |pnl| pnl.value),
-                    false => Decimal::ZERO,
-                };
-                self.journal.add_profit(judged.realized, reported)?;
+                self.journal.add_profit(judged.realized, judged.reported)?;
                 Ok((judged.verdict, judged.context))
             }
         }

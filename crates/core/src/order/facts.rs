@@ -229,15 +229,16 @@ impl Order {
         }
     }
 
-    /// Takes what remains as filled.
+    /// Takes what remains as filled; says whether anything did.
     ///
     /// # Errors
     /// BADFIELD when a sum would not be exact.
-    pub fn infer_rest(&mut self, price: Option<Decimal>) -> Outcome<()> {
-        match self.unfilled() {
-            Some(rest) => self.infer(rest, price),
-            None => Ok(()),
-        }
+    pub fn infer_rest(&mut self, price: Option<Decimal>) -> Outcome<Told> {
+        let Some(rest) = self.unfilled() else {
+            return Ok(Told::Nothing);
+        };
+        self.infer(rest, price)?;
+        Ok(Told::News)
     }
 
     /// Takes a volume as filled that no fill has told yet; fills that come later consume it.
