@@ -98,20 +98,3 @@ pub fn is_shell<'a, S: Store<'a>>(record: &mut Record<'a>, store: &S) -> bool {
     record.load(store, &["external"]);
     record.get("external").is_some()
 }
-
-/// The value of a field, when it is one of `words`.
-///
-/// # Errors
-/// CORRUPT.
-pub fn word<T: Copy>(record: &Record<'_>, name: &str, words: &[(&str, T)]) -> Outcome<Option<T>> {
-    let Some(text) = record.text(name)? else {
-        return Ok(None);
-    };
-    match words.iter().find(|(word, _)| *word == text) {
-        Some(&(_, meaning)) => Ok(Some(meaning)),
-        None => {
-            let expected: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            Err(record.corrupt(name, &format!("one of {}", expected.join(", "))))
-        }
-    }
-}

@@ -1,10 +1,10 @@
 //! A symbol's own settings: what turns price differences into money, and how positions are kept.
 
 use crate::decimal::Decimal;
-use crate::entity;
 use crate::record::Record;
 use crate::refusal::{quoted, Code, Outcome};
 use crate::store::Store;
+use crate::word::Word;
 
 /// Whether several positions may exist on a symbol, or closing more than is open turns the position around.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,15 +16,9 @@ pub enum PositionMode {
     Netting,
 }
 
-impl PositionMode {
-    /// The words for the modes.
-    pub const WORDS: [(&'static str, PositionMode); 2] =
-        [("hedging", PositionMode::Hedging), ("netting", PositionMode::Netting)];
-
-    /// The word for the mode.
-    pub const fn as_str(self) -> &'static str {
-        PositionMode::WORDS[self as usize].0
-    }
+impl Word for PositionMode {
+    const WORDS: &'static [(&'static str, PositionMode)] =
+        &[("hedging", PositionMode::Hedging), ("netting", PositionMode::Netting)];
 }
 
 /// How a profit is computed.
@@ -37,14 +31,8 @@ pub enum Contract {
     Inverse,
 }
 
-impl Contract {
-    /// `inverse` as it is stored.
-    pub const WORDS: [(&'static str, Contract); 2] = [("0", Contract::Linear), ("1", Contract::Inverse)];
-
-    /// `inverse` as it is stored.
-    pub const fn as_str(self) -> &'static str {
-        Contract::WORDS[self as usize].0
-    }
+impl Word for Contract {
+    const WORDS: &'static [(&'static str, Contract)] = &[("0", Contract::Linear), ("1", Contract::Inverse)];
 }
 
 /// What the judgement of a position takes from outside its events. It is noted in the position's first log
@@ -85,8 +73,8 @@ impl Terms {
         }
         Ok(Terms {
             contract_size,
-            contract: entity::word(record, "inverse", &Contract::WORDS)?.unwrap_or_default(),
-            mode: entity::word(record, "position_mode", &PositionMode::WORDS)?.unwrap_or_default(),
+            contract: Contract::load(record, "inverse")?.unwrap_or_default(),
+            mode: PositionMode::load(record, "position_mode")?.unwrap_or_default(),
         })
     }
 
@@ -124,10 +112,8 @@ pub fn check_setting<'v>(field: &[u8], value: &'v [u8]) -> Outcome<(&'static str
             text.and_then(|text| Decimal::parse(text).ok()).is_some_and(|size| size.is_positive()),
             "a number above 0 with at most 18 significant digits",
         ),
-        "inverse" => (text.is_some_and(|text| Contract::WORDS.iter().any(|(word, _)| *word == text)), "0 or 1"),
-        "position_mode" => {
-            (text.is_some_and(|text| PositionMode::WORDS.iter().any(|(word, _)| *word == text)), "hedging or netting")
-        }
+        "inverse" => (text.and_then(Contract::parse).is_some(), "0 or 1"),
+        "position_mode" => (text.and_then(PositionMode::parse).is_some(), "hedging or netting"),
         _ => (
             (1..=16).contains(&value.len()) && value.iter().all(u8::is_ascii_alphanumeric),
             "a code of 1 to 16 letters and digits",

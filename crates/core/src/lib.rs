@@ -36,3 +36,4 @@ pub mod store;
 pub mod stream_id;
 pub mod symbol;
 pub mod time;
+pub mod word;

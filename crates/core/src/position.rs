@@ -14,6 +14,7 @@ use crate::record::Record;
 use crate::refusal::{Code, Outcome, Refusal};
 use crate::store::Store;
 use crate::time::Millis;
+use crate::word::Word;
 
 pub use ledger::{Direction, Position, Status, FACTS};
 use pending::Step;

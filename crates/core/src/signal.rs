@@ -7,6 +7,7 @@ use crate::record::Record;
 use crate::refusal::{Code, Outcome};
 use crate::store::Store;
 use crate::time::Millis;
+use crate::word::Word;
 
 /// The state of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,19 +20,9 @@ pub enum Status {
     Rejected,
 }
 
-impl Status {
-    const WORDS: [(&'static str, Status); 3] =
-        [("generated", Status::Generated), ("validated", Status::Validated), ("rejected", Status::Rejected)];
-
-    /// Reads the word.
-    pub fn parse(text: &str) -> Option<Status> {
-        Status::WORDS.iter().find(|(word, _)| *word == text).map(|&(_, status)| status)
-    }
-
-    /// The word in the hash and in messages.
-    pub const fn as_str(self) -> &'static str {
-        Status::WORDS[self as usize].0
-    }
+impl Word for Status {
+    const WORDS: &'static [(&'static str, Status)] =
+        &[("generated", Status::Generated), ("validated", Status::Validated), ("rejected", Status::Rejected)];
 }
 
 /// The fields that every event of a signal reads or changes, first in a new hash.
@@ -57,7 +48,7 @@ pub fn judge<'a, S: Store<'a>>(
     happened_at: Millis,
 ) -> Outcome<Verdict> {
     record.load(store, &FACTS);
-    let was = entity::word(record, "status", &Status::WORDS)?;
+    let was = Status::load(record, "status")?;
     if record.exists() && was.is_none() {
         return Err(record.corrupt("status", "a signal's status"));
     }

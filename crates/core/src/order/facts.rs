@@ -1,12 +1,12 @@
 //! The facts of an order and what follows from them.
 
 use crate::decimal::Decimal;
-use crate::entity;
 use crate::fill::Fill;
 use crate::money::{add, div, mul, sub};
 use crate::record::Record;
 use crate::refusal::{Code, Outcome};
 use crate::store::Store;
+use crate::word::Word;
 
 /// The state of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,25 +23,17 @@ pub enum Status {
     Rejected,
 }
 
-impl Status {
-    const WORDS: [(&'static str, Status); 5] = [
+impl Word for Status {
+    const WORDS: &'static [(&'static str, Status)] = &[
         ("pending", Status::Pending),
         ("partially_filled", Status::PartiallyFilled),
         ("filled", Status::Filled),
         ("cancelled", Status::Cancelled),
         ("rejected", Status::Rejected),
     ];
+}
 
-    /// Reads the word.
-    pub fn parse(text: &str) -> Option<Status> {
-        Status::WORDS.iter().find(|(word, _)| *word == text).map(|&(_, status)| status)
-    }
-
-    /// The word in the hash and in messages.
-    pub const fn as_str(self) -> &'static str {
-        Status::WORDS[self as usize].0
-    }
-
+impl Status {
     /// Whether the order can still be filled in the ordinary course: it is in the index of open orders.
     pub const fn is_open(self) -> bool {
         matches!(self, Status::Pending | Status::PartiallyFilled)
@@ -57,8 +49,8 @@ pub enum FillReported {
     Rest,
 }
 
-impl FillReported {
-    const WORDS: [(&'static str, FillReported); 2] = [("own", FillReported::Own), ("rest", FillReported::Rest)];
+impl Word for FillReported {
+    const WORDS: &'static [(&'static str, FillReported)] = &[("own", FillReported::Own), ("rest", FillReported::Rest)];
 }
 
 /// The facts of an order that its status follows from.
@@ -136,9 +128,9 @@ impl Order {
             unpriced: number(record, "unpriced_volume")?,
             inferred: number(record, "inferred_volume")?,
             inferred_price: None,
-            fill_reported: entity::word(record, "fill_reported", &FillReported::WORDS)?,
+            fill_reported: FillReported::load(record, "fill_reported")?,
             cancelled: record.get("cancelled_at").is_some(),
-            rejected: entity::word(record, "status", &Status::WORDS)? == Some(Status::Rejected),
+            rejected: Status::load(record, "status")? == Some(Status::Rejected),
         };
         if record.exists() && record.get("status").is_none() {
             return Err(record.corrupt("status", "an order's status"));
@@ -347,7 +339,7 @@ impl Order {
             record.put("inferred_price", pending_price);
         }
         if after.fill_reported != before.fill_reported {
-            record.put("fill_reported", after.fill_reported.map(|reported| FillReported::WORDS[reported as usize].0));
+            record.put("fill_reported", after.fill_reported.map(Word::as_str));
         }
         for (name, was, is) in [
             ("avg_fill_price", before.average()?, after.average()?),

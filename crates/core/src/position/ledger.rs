@@ -2,12 +2,12 @@
 
 use super::pending::{self, Step, MAX_PENDING};
 use crate::decimal::Decimal;
-use crate::entity;
 use crate::instrument::{Contract, PositionMode, Terms};
 use crate::money::{add, div, mul, sub};
 use crate::record::Record;
 use crate::refusal::{Code, Outcome};
 use crate::store::Store;
+use crate::word::Word;
 
 /// The state of a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,18 +18,8 @@ pub enum Status {
     Closed,
 }
 
-impl Status {
-    const WORDS: [(&'static str, Status); 2] = [("active", Status::Active), ("closed", Status::Closed)];
-
-    /// Reads the word.
-    pub fn parse(text: &str) -> Option<Status> {
-        Status::WORDS.iter().find(|(word, _)| *word == text).map(|&(_, status)| status)
-    }
-
-    /// The word in the hash and in messages.
-    pub const fn as_str(self) -> &'static str {
-        Status::WORDS[self as usize].0
-    }
+impl Word for Status {
+    const WORDS: &'static [(&'static str, Status)] = &[("active", Status::Active), ("closed", Status::Closed)];
 }
 
 /// Which way a position earns.
@@ -116,7 +106,7 @@ impl Position {
     /// CORRUPT.
     pub fn load<'a, S: Store<'a>>(record: &mut Record<'a>, store: &S) -> Outcome<Position> {
         record.load(store, &FACTS);
-        let status = entity::word(record, "status", &Status::WORDS)?;
+        let status = Status::load(record, "status")?;
         if record.exists() && status.is_none() {
             return Err(record.corrupt("status", "a position's status"));
         }

@@ -6,6 +6,7 @@ use crate::event::Event;
 use crate::event_type::{EventType, Subject};
 use crate::key::Key;
 use crate::refusal::Outcome;
+use crate::word::Word;
 use crate::{order, position, signal};
 
 /// An order's, a position's or a signal's id.
@@ -104,8 +105,8 @@ pub fn begins_life(event_type: EventType) -> bool {
 
 /// The word of any kind's status, as a static text.
 pub fn known_status(text: &str) -> Option<&'static str> {
-    let order = order::Status::parse(text).map(order::Status::as_str);
-    let position = || position::Status::parse(text).map(position::Status::as_str);
-    let signal = || signal::Status::parse(text).map(signal::Status::as_str);
+    let order = order::Status::parse(text).map(Word::as_str);
+    let position = || position::Status::parse(text).map(Word::as_str);
+    let signal = || signal::Status::parse(text).map(Word::as_str);
     order.or_else(position).or_else(signal)
 }
