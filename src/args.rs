@@ -2,8 +2,9 @@
 
 use std::ops::RangeInclusive;
 
+use tradebus_core::key::Scope;
 use tradebus_core::refusal::{Code, Outcome, Refusal};
-use tradebus_core::symbol::Symbol;
+use tradebus_core::symbol::parse_name;
 
 /// The arguments that are not read yet.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +42,16 @@ impl<'a> Args<'a> {
     ///
     /// # Errors
     /// ERR when there is none, BADSYMBOL when it is not one.
-    pub fn symbol(&mut self) -> Outcome<Symbol<'a>> {
-        Symbol::parse(self.required("symbol")?)
+    pub fn symbol(&mut self) -> Outcome<Scope<'a>> {
+        parse_name("the symbol", self.required("symbol")?).map(Scope::Symbol)
+    }
+
+    /// The next argument as the stream.
+    ///
+    /// # Errors
+    /// ERR when there is none, BADSYMBOL when it is not one.
+    pub fn stream(&mut self) -> Outcome<Scope<'a>> {
+        parse_name("the stream", self.required("stream")?).map(Scope::Stream)
     }
 
     /// The value of an option, which comes behind its name.

@@ -57,6 +57,7 @@ const fn choice(name: &'static str, words: &'static [&'static str]) -> Choice {
 
 static STREAM_MAXLEN: Number = number("stream-maxlen", 1_000_000, 0, i64::MAX, Unit::Plain);
 static STREAM_MAXAGE: Number = number("stream-maxage", 0, 0, DURATION_MAX_MS, Unit::Plain);
+static QUEUE_MAXLEN: Number = number("queue-maxlen", 100_000, 0, i64::MAX, Unit::Plain);
 static CLOSED_TTL: Number = number("closed-ttl", 7 * DAY_MS, 0, DURATION_MAX_MS, Unit::Plain);
 static SIGNAL_TTL: Number = number("signal-ttl", DAY_MS, 0, DURATION_MAX_MS, Unit::Plain);
 static DEDUPE_WINDOW: Number = number("dedupe-window", 10 * MINUTE_MS, SECOND_MS, DURATION_MAX_MS, Unit::Plain);
@@ -65,9 +66,10 @@ static MAX_EVENT_SIZE: Number = number("max-event-size", 64 * KIB, KIB, 16 * MIB
 static SCAN_LIMIT: Number = number("scan-limit", 2_000, 100, 1_000_000, Unit::Plain);
 
 /// The numbers.
-pub static NUMBERS: [&Number; 8] = [
+pub static NUMBERS: [&Number; 9] = [
     &STREAM_MAXLEN,
     &STREAM_MAXAGE,
+    &QUEUE_MAXLEN,
     &CLOSED_TTL,
     &SIGNAL_TTL,
     &DEDUPE_WINDOW,
@@ -241,6 +243,7 @@ pub fn settings() -> Settings {
         },
         stream_maxlen: STREAM_MAXLEN.get_u64(),
         stream_maxage_ms: STREAM_MAXAGE.get_u64(),
+        queue_maxlen: QUEUE_MAXLEN.get_u64(),
         closed_ttl_ms: CLOSED_TTL.get_u64(),
         signal_ttl_ms: SIGNAL_TTL.get_u64(),
         dedupe_window_ms: DEDUPE_WINDOW.get_u64(),

@@ -14,6 +14,9 @@ pub struct Counters {
     late: AtomicU64,
     receivers: AtomicU64,
     dedupe_forgotten: AtomicU64,
+    stream_events: AtomicU64,
+    replayed: AtomicU64,
+    dead_lettered: AtomicU64,
 }
 
 static COUNTERS: Counters = Counters {
@@ -23,6 +26,9 @@ static COUNTERS: Counters = Counters {
     late: AtomicU64::new(0),
     receivers: AtomicU64::new(0),
     dedupe_forgotten: AtomicU64::new(0),
+    stream_events: AtomicU64::new(0),
+    replayed: AtomicU64::new(0),
+    dead_lettered: AtomicU64::new(0),
 };
 
 /// The counters of this server.
@@ -66,12 +72,28 @@ impl Counters {
         add(&self.dedupe_forgotten, ids);
     }
 
+    /// An event of a stream was accepted.
+    pub fn stream_event(&self) {
+        add(&self.stream_events, 1);
+    }
+
+    /// Events were told again.
+    pub fn replayed(&self, events: u64) {
+        add(&self.replayed, events);
+    }
+
+    /// Entries were moved to dead letters.
+    pub fn dead_lettered(&self, entries: u64) {
+        add(&self.dead_lettered, entries);
+    }
+
     /// Calls `field` with the name and the value of each.
     pub fn visit(&self, mut field: impl FnMut(&str, u64)) {
         field("events_total", total(&self.events));
         for (event_type, counter) in EventType::ALL.iter().zip(&self.events) {
             field(&["events_", &event_type.as_str().replace('.', "_")].concat(), counter.load(Relaxed));
         }
+        field("stream_events", self.stream_events.load(Relaxed));
         field("duplicates", self.duplicates.load(Relaxed));
         field("late", self.late.load(Relaxed));
         field("refusals_total", total(&self.refusals));
@@ -80,16 +102,26 @@ impl Counters {
         }
         field("receivers", self.receivers.load(Relaxed));
         field("dedupe_forgotten", self.dedupe_forgotten.load(Relaxed));
+        field("replayed", self.replayed.load(Relaxed));
+        field("dead_lettered", self.dead_lettered.load(Relaxed));
     }
 
-    /// Accepted events, of any type. Allocates nothing.
+    /// Accepted trade events, of any type. Allocates nothing.
     pub fn events_total(&self) -> u64 {
         total(&self.events)
     }
 
     /// Starts again from zero: a module that is loaded again may find its old memory.
     pub fn reset(&self) {
-        let single = [&self.duplicates, &self.late, &self.receivers, &self.dedupe_forgotten];
+        let single = [
+            &self.duplicates,
+            &self.late,
+            &self.receivers,
+            &self.dedupe_forgotten,
+            &self.stream_events,
+            &self.replayed,
+            &self.dead_lettered,
+        ];
         for counter in self.events.iter().chain(&self.refusals).chain(single) {
             counter.store(0, Relaxed);
         }

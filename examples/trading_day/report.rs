@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal as _};
 
 use redis::{Connection, RedisError};
 use tradebus_core::json::{parse_object, Value};
-use tradebus_core::key::Key;
+use tradebus_core::key::{Key, Scope};
 
 use crate::day::{Event, Kind};
 use crate::player::{Entity, Reply};
@@ -174,7 +174,7 @@ impl Screen {
 
     /// The newest entries of a symbol's log, newest first.
     pub fn log(&self, connection: &mut Connection, symbol: &str) -> Outcome<()> {
-        let key = Key::Log.name(symbol);
+        let key = Key::Log.name(Scope::Symbol(symbol));
         let mut command = redis::cmd("XREVRANGE");
         command.arg(&key).arg("+").arg("-").arg("COUNT").arg(LOG_SHOWN);
         let entries: Result<Vec<LogEntry>, RedisError> = command.query(connection);

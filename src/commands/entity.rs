@@ -15,5 +15,5 @@ pub fn reply(ctx: &Ctx<'_>, id_name: &str, key_of: impl for<'k> FnOnce(&'k str) 
     if args.len() > 0 {
         return Err(Code::Err.because(format!("there is nothing to come behind {id_name}")));
     }
-    Keyspace::open_symbol(ctx, symbol, Access::Read)?.reply_hash(key_of(id))
+    Keyspace::open_scope(ctx, symbol, Access::Read)?.reply_hash(key_of(id))
 }

@@ -35,5 +35,5 @@ pub fn reply(ctx: &Ctx<'_>, index: Key<'_>, key_of: impl for<'k> Fn(&'k str) -> 
         }
     }
     let (offset, count) = (offset.unwrap_or(0), count.unwrap_or(COUNT_DEFAULT));
-    Keyspace::open_symbol(ctx, symbol, Access::Read)?.reply_index(index, offset, count, REPLY_MAX, key_of)
+    Keyspace::open_scope(ctx, symbol, Access::Read)?.reply_index(index, offset, count, REPLY_MAX, key_of)
 }

@@ -1,13 +1,12 @@
 //! `TRADE.INSTRUMENT symbol [SET field value [field value ...]]`
 
 use tradebus_core::instrument::{check_setting, FIELDS};
-use tradebus_core::key::Key;
+use tradebus_core::key::{Key, Scope};
 use tradebus_core::plan::Plan;
 use tradebus_core::record::Record;
 use tradebus_core::refusal::{Code, Outcome};
 use tradebus_core::settings::PubSub;
 use tradebus_core::store::Store;
-use tradebus_core::symbol::Symbol;
 
 use crate::args::{unknown_option, Args};
 use crate::commands::spec::{Arg, Spec, Speed, SYMBOL};
@@ -41,8 +40,8 @@ impl Command for Instrument {
 }
 
 /// Replies with every setting, the defaults included.
-fn show<'c>(ctx: &'c Ctx<'c>, symbol: Symbol<'c>) -> Outcome<()> {
-    let keyspace = Keyspace::open_symbol(ctx, symbol, Access::Read)?;
+fn show<'c>(ctx: &'c Ctx<'c>, symbol: Scope<'c>) -> Outcome<()> {
+    let keyspace = Keyspace::open_scope(ctx, symbol, Access::Read)?;
     let settings = open_settings(&keyspace)?;
     ctx.reply_map(FIELDS.len());
     for (name, default) in FIELDS {
@@ -52,11 +51,11 @@ fn show<'c>(ctx: &'c Ctx<'c>, symbol: Symbol<'c>) -> Outcome<()> {
     Ok(())
 }
 
-fn change<'c>(ctx: &'c Ctx<'c>, symbol: Symbol<'c>, mut args: Args<'c>) -> Outcome<()> {
+fn change<'c>(ctx: &'c Ctx<'c>, symbol: Scope<'c>, mut args: Args<'c>) -> Outcome<()> {
     if args.len() == 0 || args.len() % 2 != 0 {
         return Err(Code::Err.because("SET needs pairs of a field and a value"));
     }
-    let keyspace = Keyspace::open_symbol(ctx, symbol, Access::Write)?;
+    let keyspace = Keyspace::open_scope(ctx, symbol, Access::Write)?;
     let mut settings = open_settings(&keyspace)?;
     let mut seen = [false; FIELDS.len()];
     while let (Some(field), Some(value)) = (args.next(), args.next()) {

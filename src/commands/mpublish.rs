@@ -1,6 +1,7 @@
 //! `TRADE.MPUBLISH symbol numevents event_type data [event_type data ...] [IDS id [id ...]] [SOURCE s] [CORRELATION c]`
 
 use tradebus_core::event_type::EventType;
+use tradebus_core::log::Labels;
 use tradebus_core::refusal::{Code, Outcome};
 use tradebus_core::session::Request;
 
@@ -70,15 +71,7 @@ fn parse_events<'a>(args: &mut Args<'a>) -> Outcome<Vec<Request<'a>>> {
         let event_type = EventType::parse(args.required("event_type")?).map_err(|refusal| refusal.at_event(place))?;
         let data = args.required("data")?;
         bytes += data.len();
-        requests.push(Request {
-            event_type,
-            data,
-            event_id: None,
-            timestamp: None,
-            source: None,
-            correlation_id: None,
-            expect: None,
-        });
+        requests.push(Request { event_type, data, labels: Labels::default(), expect: None });
     }
     match bytes > BYTES_MAX {
         true => Err(Code::TooBig
@@ -94,7 +87,7 @@ fn parse_options<'a>(mut args: Args<'a>, requests: &mut [Request<'a>]) -> Outcom
         if is("IDS") {
             once(&mut ids, "IDS", ())?;
             for request in &mut *requests {
-                request.event_id = Some(args.required("an id for each event behind IDS")?);
+                request.labels.event_id = Some(args.required("an id for each event behind IDS")?);
             }
         } else if is("SOURCE") {
             once(&mut source, "SOURCE", args.value_of("SOURCE")?)?;
@@ -105,7 +98,7 @@ fn parse_options<'a>(mut args: Args<'a>, requests: &mut [Request<'a>]) -> Outcom
         }
     }
     for request in requests {
-        (request.source, request.correlation_id) = (source, correlation_id);
+        (request.labels.source, request.labels.correlation_id) = (source, correlation_id);
     }
     Ok(())
 }

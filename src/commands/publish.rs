@@ -1,11 +1,12 @@
 //! `TRADE.PUBLISH symbol event_type data [ID event_id] [TIMESTAMP ms|rfc3339] [SOURCE s] [CORRELATION c] [EXPECT version] [FULL]`
 
 use tradebus_core::event_type::EventType;
+use tradebus_core::log::{Accepted, Labels};
 use tradebus_core::refusal::Outcome;
-use tradebus_core::session::{Accepted, Request};
+use tradebus_core::session::Request;
 
 use crate::args::{once, unknown_option, Args};
-use crate::commands::publishing::{publish_events, Published};
+use crate::commands::publishing::{publish_events, take_label, Published};
 use crate::commands::spec::{Arg, Spec, Speed, SYMBOL};
 use crate::redis::{Access, Command, Ctx};
 
@@ -58,21 +59,15 @@ impl Command for Publish {
 }
 
 fn parse_options<'a>(mut args: Args<'a>, event_type: EventType, data: &'a [u8]) -> Outcome<(Request<'a>, Reply)> {
-    let (mut event_id, mut timestamp, mut source, mut correlation_id) = (None, None, None, None);
+    let mut labels = Labels::default();
     let (mut expect, mut full) = (None, None);
     while let Some(option) = args.next() {
-        let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
-        if is("ID") {
-            once(&mut event_id, "ID", args.value_of("ID")?)?;
-        } else if is("TIMESTAMP") {
-            once(&mut timestamp, "TIMESTAMP", args.value_of("TIMESTAMP")?)?;
-        } else if is("SOURCE") {
-            once(&mut source, "SOURCE", args.value_of("SOURCE")?)?;
-        } else if is("CORRELATION") {
-            once(&mut correlation_id, "CORRELATION", args.value_of("CORRELATION")?)?;
-        } else if is("EXPECT") {
+        if take_label(option, &mut args, &mut labels)? {
+            continue;
+        }
+        if option.eq_ignore_ascii_case(b"EXPECT") {
             once(&mut expect, "EXPECT", args.integer_of("EXPECT", 0..=i64::MAX)?)?;
-        } else if is("FULL") {
+        } else if option.eq_ignore_ascii_case(b"FULL") {
             once(&mut full, "FULL", ())?;
         } else {
             return Err(unknown_option(option, "ID, TIMESTAMP, SOURCE, CORRELATION, EXPECT and FULL"));
@@ -80,7 +75,7 @@ fn parse_options<'a>(mut args: Args<'a>, event_type: EventType, data: &'a [u8]) 
     }
     let reply = if full.is_some() { Reply::Full } else { Reply::Id };
     let expect = expect.map(i64::unsigned_abs);
-    Ok((Request { event_type, data, event_id, timestamp, source, correlation_id, expect }, reply))
+    Ok((Request { event_type, data, labels, expect }, reply))
 }
 
 fn reply_full(ctx: &Ctx<'_>, published: &Published) {

@@ -16,11 +16,11 @@ pub struct Spec {
     pub tips: &'static str,
     /// How many arguments, the name included; negative: at least.
     pub arity: i32,
-    /// What it does with the symbol's keys.
+    /// What it does with the keys of the symbol or stream.
     pub access: Access,
     /// How long it takes.
     pub speed: Speed,
-    /// The arguments; the first is the symbol.
+    /// The arguments; the first is the symbol or stream, where the command has one.
     pub args: &'static [Arg],
 }
 
@@ -62,10 +62,14 @@ pub enum ArgKind {
     Flag,
     /// Several arguments that come together.
     Block,
+    /// One of several.
+    OneOf,
 }
 
-/// The first argument of every command.
+/// The first argument of the commands on a symbol.
 pub const SYMBOL: Arg = Arg::new("symbol", ArgKind::Key);
+/// The first argument of the commands on a stream.
+pub const STREAM: Arg = Arg::new("stream", ArgKind::Key);
 
 impl Arg {
     const fn new(name: &'static str, kind: ArgKind) -> Arg {
@@ -93,6 +97,20 @@ impl Arg {
     pub const fn block(name: &'static str, parts: &'static [Arg]) -> Arg {
         let mut arg = Arg::new(name, ArgKind::Block);
         arg.parts = parts;
+        arg
+    }
+
+    /// One of several.
+    pub const fn one_of(name: &'static str, parts: &'static [Arg]) -> Arg {
+        let mut arg = Arg::new(name, ArgKind::OneOf);
+        arg.parts = parts;
+        arg
+    }
+
+    /// A word that stands for itself.
+    pub const fn word(name: &'static str, token: &'static str) -> Arg {
+        let mut arg = Arg::new(name, ArgKind::Flag);
+        arg.token = Some(token);
         arg
     }
 

@@ -9,7 +9,7 @@ use std::ffi::c_int;
 use std::ptr;
 
 use redis_module::raw::{self, RedisModuleKey, RedisModuleStreamID, RedisModuleString};
-use tradebus_core::plan::{Expiry, HashPatch, IndexPatch, Message, Plan, Retention};
+use tradebus_core::plan::{Append, Expiry, Groups, HashPatch, IndexPatch, Message, Plan, Retention};
 use tradebus_core::refusal::{Code, Refusal};
 use tradebus_core::settings::PubSub;
 use tradebus_core::store::Slot;
@@ -26,8 +26,8 @@ use super::strings::{self, as_vector, RString, OK};
 /// Why a plan was not carried out. Nothing was written.
 #[derive(Debug)]
 pub enum CommitError {
-    /// The log's last id is this one, and not that of its newest entry, because newer entries were deleted:
-    /// plan again with ids behind it.
+    /// The last id of the plan's first stream is this one, and not that of its newest entry, because newer entries
+    /// were deleted: plan again with ids behind it.
     BehindLastId(StreamId),
     /// The log cannot take the entry.
     Refused(Refusal),
@@ -62,8 +62,12 @@ impl Keyspace<'_> {
         pubsub: PubSub,
         arguments: &mut Vec<RString>,
     ) -> Result<Vec<u64>, CommitError> {
-        if let Some(slot) = plan.log_slot {
-            self.append(&self.key(slot), plan, arguments)?;
+        for (place, append) in plan.appends.iter().enumerate() {
+            match self.append(&self.key(append.slot), append, arguments) {
+                Err(error) if place == 0 => return Err(error),
+                Err(error) => warn(&format!("a part of a plan was not carried out: {error:?}")),
+                Ok(()) => {}
+            }
         }
         for patch in &plan.hashes {
             self.patch_hash(&self.key(patch.slot), patch, arguments);
@@ -77,16 +81,16 @@ impl Keyspace<'_> {
         if !plan.unlinks.is_empty() {
             self.unlink(&plan.unlinks, arguments);
         }
-        self.ctx.server().signal_modified(self.strings.symbol());
+        self.ctx.server().signal_modified(self.strings.name());
         Ok(self.publish(&plan.messages, pubsub, arguments))
     }
 
     /// Appends the entries, creates the configured groups on a new log, and trims.
-    fn append(&self, log: &OpenKey, plan: &Plan<'_>, arguments: &mut Vec<RString>) -> Result<(), CommitError> {
+    fn append(&self, log: &OpenKey, append: &Append<'_>, arguments: &mut Vec<RString>) -> Result<(), CommitError> {
         let server = self.ctx.server();
         let is_new = !log.exists();
         let mut id_text = String::with_capacity(24);
-        for (place, entry) in plan.log.iter().enumerate() {
+        for (place, entry) in append.entries.iter().enumerate() {
             start(arguments, log);
             id_text.clear();
             entry.id.push_to(&mut id_text);
@@ -111,10 +115,10 @@ impl Keyspace<'_> {
             server.replicate(c"XADD", arguments, Target::All);
             server.notify(raw::REDISMODULE_NOTIFY_STREAM, c"xadd", &log.name);
         }
-        if is_new && !plan.log.is_empty() {
+        if is_new && append.groups == Groups::Configured {
             self.create_groups(log);
         }
-        self.trim(log, plan.retention, arguments);
+        self.trim(log, append.retention, arguments);
         server.signal_modified(&log.name);
         Ok(())
     }
@@ -291,7 +295,7 @@ impl Keyspace<'_> {
 
     /// Publishes, and tells the replicas to, behind the state that the messages speak of. In a cluster the bus
     /// carries a message to every node, replicas included: an effect would double it there.
-    fn publish(&self, messages: &[Message], pubsub: PubSub, arguments: &mut Vec<RString>) -> Vec<u64> {
+    fn publish(&self, messages: &[Message<'_>], pubsub: PubSub, arguments: &mut Vec<RString>) -> Vec<u64> {
         let server = self.ctx.server();
         let (command, send) = match pubsub {
             PubSub::Off => return vec![0; messages.len()],
@@ -301,11 +305,11 @@ impl Keyspace<'_> {
         let mut receivers = Vec::with_capacity(messages.len());
         for message in messages {
             let channel = match pubsub {
-                PubSub::Sharded => self.strings.sharded_channel(message.event_type),
-                _ => self.strings.classic_channel(message.event_type),
+                PubSub::Sharded => self.strings.sharded_channel(self.scope(), message.event_type),
+                _ => self.strings.classic_channel(self.scope(), message.event_type),
             };
             arguments.clear();
-            arguments.push(channel.clone());
+            arguments.push(channel);
             arguments.push(RString::new(message.body.as_bytes()));
             // SAFETY: a live context and strings.
             let reached = unsafe { send(server.as_ptr(), arguments[0].as_ptr(), arguments[1].as_ptr()) };

@@ -1,4 +1,4 @@
-//! The keys of one symbol during one command: opened once, type-checked, closed at the end.
+//! The keys of one symbol or stream during one command: opened once, type-checked, closed at the end.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_long};
@@ -6,33 +6,34 @@ use std::ptr;
 use std::rc::Rc;
 
 use redis_module::raw::{self, RedisModuleKey, RedisModuleStreamID, RedisModuleString};
-use tradebus_core::journal::Journal;
-use tradebus_core::key::{Key, KeyType};
+use tradebus_core::key::{Key, KeyType, Scope};
+use tradebus_core::log::journal::Journal;
 use tradebus_core::refusal::{Code, Outcome};
-use tradebus_core::store::{Entry, Flow, Slot, Store};
+use tradebus_core::store::{Direction, Entry, Flow, Slot, Span, Store};
 use tradebus_core::stream_id::StreamId;
-use tradebus_core::symbol::Symbol;
 
 use super::api::api;
 use super::call::EPERM;
 use super::ctx::Ctx;
 use super::scan;
-use super::strings::{self, RString, SymbolStrings, OK, SINGLE_KEYS};
+use super::strings::{self, RString, ScopeStrings, OK, SINGLE_KEYS};
 
 /// What a command does with its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Reads them.
     Read,
+    /// Reads them, and publishes what they say: nothing is written, but replicas are told.
+    Publish,
     /// Reads and writes them.
     Write,
 }
 
-/// The keys of one symbol during one command.
+/// The keys of one symbol or stream during one command.
 pub struct Keyspace<'a> {
     pub(super) ctx: &'a Ctx<'a>,
-    pub(super) strings: Rc<SymbolStrings>,
-    symbol: Symbol<'a>,
+    pub(super) strings: Rc<ScopeStrings>,
+    scope: Scope<'a>,
     access: Access,
     keys: RefCell<Vec<OpenKey>>,
     singles: [Cell<Option<Slot>>; SINGLE_KEYS.len()],
@@ -66,16 +67,16 @@ impl OpenKey {
 }
 
 impl<'a> Keyspace<'a> {
-    /// The keys of `symbol`.
+    /// The keys of `scope`, whose name was checked.
     ///
     /// # Errors
-    /// TRYAGAIN when the symbol's slot is on its way to another node.
-    pub fn open_symbol(ctx: &'a Ctx<'a>, symbol: Symbol<'a>, access: Access) -> Outcome<Keyspace<'a>> {
-        let strings = SymbolStrings::of(symbol.as_str());
+    /// TRYAGAIN when its slot is on its way to another node.
+    pub fn open_scope(ctx: &'a Ctx<'a>, scope: Scope<'a>, access: Access) -> Outcome<Keyspace<'a>> {
+        let strings = ScopeStrings::of(scope);
         let keyspace = Keyspace {
             ctx,
             strings,
-            symbol,
+            scope,
             access,
             keys: RefCell::new(Vec::with_capacity(KEYS_USUAL)),
             singles: Default::default(),
@@ -90,8 +91,8 @@ impl<'a> Keyspace<'a> {
     /// Makes sure that the slot is all here. While one is being moved, a command that names two of its keys,
     /// one of which does not exist, is refused on both nodes; opening keys directly checks nothing.
     fn check_slot(&self) -> Outcome<()> {
-        let never = RString::new(["trade:{", self.symbol.as_str(), "}:"].concat().as_bytes());
-        let keys = [never, self.strings.key(0).clone()];
+        let never = RString::new(["trade:{", self.scope.name(), "}:"].concat().as_bytes());
+        let keys = [never, self.single_name(0).clone()];
         let errno = match self.ctx.server().call(c"EXISTS", c"Ev", &keys) {
             Ok(reply) if !reply.whole().is_error() => return Ok(()),
             Ok(_) => std::io::Error::last_os_error(),
@@ -99,22 +100,31 @@ impl<'a> Keyspace<'a> {
         };
         match errno.raw_os_error() {
             Some(EPERM) => {
-                Err(Code::TryAgain
-                    .because(format!("the slot of {} is being moved to another node", self.symbol.as_str())))
+                Err(Code::TryAgain.because(format!("the slot of {} is being moved to another node", self.scope.name())))
             }
             _ => Err(Code::Err.because(format!("the cluster cannot serve the slot now ({errno})"))),
         }
     }
 
-    /// What the last command on the symbol remembered of its log.
-    pub fn remembered_journal(&self) -> Option<Journal> {
-        let (database, journal) = self.strings.journal.get()?;
-        (database == self.ctx.database()).then_some(journal)
+    /// Whose keys these are.
+    pub fn scope(&self) -> Scope<'a> {
+        self.scope
+    }
+
+    fn single_name(&self, place: usize) -> &RString {
+        self.strings.key(self.scope, place)
+    }
+
+    /// Runs `read` with what the last command on the symbol remembered of its log.
+    pub fn with_journal<T>(&self, read: impl FnOnce(Option<&Journal>) -> T) -> T {
+        let remembered = self.strings.journal.borrow();
+        let here = remembered.as_ref().filter(|(database, _)| *database == self.ctx.database());
+        read(here.map(|(_, journal)| journal))
     }
 
     /// Remembers the log's state for the next command.
     pub fn remember_journal(&self, journal: Journal) {
-        self.strings.journal.set(Some((self.ctx.database(), journal)));
+        *self.strings.journal.borrow_mut() = Some((self.ctx.database(), journal));
     }
 
     /// The open key of a slot.
@@ -128,7 +138,7 @@ impl<'a> Keyspace<'a> {
 
     fn open_named(&self, name: RString, name_hash: u64, wanted: KeyType) -> Outcome<Slot> {
         let mode = match self.access {
-            Access::Read => raw::REDISMODULE_READ,
+            Access::Read | Access::Publish => raw::REDISMODULE_READ,
             Access::Write => raw::REDISMODULE_READ | raw::REDISMODULE_WRITE,
         };
         // SAFETY: a live context and name; the handle is closed by `drop`, before the context ends.
@@ -167,33 +177,6 @@ impl<'a> Keyspace<'a> {
         }
         None
     }
-
-    /// Visits the entries of a stream. The stream must not be visited again from within.
-    fn visit_entries(
-        &self,
-        slot: Slot,
-        flags: u32,
-        start: Option<StreamId>,
-        visit: &mut dyn FnMut(StreamId, &Entry<'_>) -> Flow,
-    ) {
-        let handle = self.handle(slot);
-        let mut start = start.map(|id| RedisModuleStreamID { ms: id.ms, seq: id.seq });
-        let start = start.as_mut().map_or(ptr::null_mut(), |id| id as *mut _);
-        // SAFETY: an open handle; the start, where there is one, is read during the call only.
-        let started = !handle.is_null()
-            && unsafe { (api().stream_iterator_start)(handle, flags as c_int, start, ptr::null_mut()) } == OK;
-        if !started {
-            return;
-        }
-        let iterator = StreamIterator { handle };
-        let mut fields = Vec::new();
-        while let Some(id) = iterator.next(&mut fields) {
-            let entry: Vec<(&[u8], &[u8])> = fields.iter().map(|(f, v)| (f.as_bytes(), v.as_bytes())).collect();
-            if visit(id, &entry) == Flow::Stop {
-                break;
-            }
-        }
-    }
 }
 
 impl<'a> Store<'a> for Keyspace<'a> {
@@ -202,13 +185,13 @@ impl<'a> Store<'a> for Keyspace<'a> {
             if let Some(slot) = self.singles[place].get() {
                 return Ok(slot);
             }
-            let slot = self.open_named(self.strings.key(place).clone(), 0, key.key_type())?;
+            let slot = self.open_named(self.single_name(place).clone(), 0, key.key_type())?;
             self.singles[place].set(Some(slot));
             return Ok(slot);
         }
         let mut name = self.name.borrow_mut();
         name.clear();
-        key.push_name(self.symbol.as_str(), &mut name);
+        key.push_name(self.scope, &mut name);
         let name_hash = strings::hash(name.as_bytes());
         // A batch of 1,000 events has some thousand keys at most: comparing hashes in a row beats a map.
         let is_it = |open: &OpenKey| open.name_hash == name_hash && open.name.as_bytes() == name.as_bytes();
@@ -253,24 +236,28 @@ impl<'a> Store<'a> for Keyspace<'a> {
     }
 
     fn newest_id(&self, slot: Slot) -> Option<StreamId> {
-        let handle = self.handle(slot);
-        let flags = raw::REDISMODULE_STREAM_ITERATOR_REVERSE as c_int;
-        // SAFETY: an open handle; a key without a value is answered with an error.
-        let started = !handle.is_null()
-            && unsafe { (api().stream_iterator_start)(handle, flags, ptr::null_mut(), ptr::null_mut()) } == OK;
-        started.then_some(StreamIterator { handle })?.next_id().map(|(id, _)| id)
+        StreamIterator::start(self.handle(slot), Span::BACKWARD)?.next_id().map(|(id, _)| id)
     }
 
     fn last_id(&self, slot: Slot) -> Option<StreamId> {
         self.last_id_of(&self.key(slot))
     }
 
-    fn entries_after(&self, slot: Slot, after: StreamId, visit: &mut dyn FnMut(StreamId, &Entry<'_>) -> Flow) {
-        self.visit_entries(slot, raw::REDISMODULE_STREAM_ITERATOR_EXCLUSIVE, Some(after), visit);
+    fn entries(&self, slot: Slot, span: Span, visit: &mut dyn FnMut(StreamId, &Entry<'_>) -> Flow) {
+        let Some(iterator) = StreamIterator::start(self.handle(slot), span) else {
+            return;
+        };
+        let mut fields = Vec::new();
+        while let Some(id) = iterator.next(&mut fields) {
+            let entry: Vec<(&[u8], &[u8])> = fields.iter().map(|(f, v)| (f.as_bytes(), v.as_bytes())).collect();
+            if visit(id, &entry) == Flow::Stop {
+                break;
+            }
+        }
     }
 
-    fn entries_backwards(&self, slot: Slot, visit: &mut dyn FnMut(StreamId, &Entry<'_>) -> Flow) {
-        self.visit_entries(slot, raw::REDISMODULE_STREAM_ITERATOR_REVERSE, None, visit);
+    fn hash_each(&self, slot: Slot, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        scan::each_field(&self.key(slot), visit);
     }
 }
 
@@ -320,6 +307,22 @@ struct StreamIterator {
 }
 
 impl StreamIterator {
+    /// Begins to read; `None` when there is nothing to be read.
+    fn start(handle: *mut RedisModuleKey, span: Span) -> Option<StreamIterator> {
+        if handle.is_null() || span.is_empty() {
+            return None;
+        }
+        let flags = match span.direction {
+            Direction::Forward => 0,
+            Direction::Backward => raw::REDISMODULE_STREAM_ITERATOR_REVERSE as c_int,
+        };
+        let raw_id = |id: StreamId| RedisModuleStreamID { ms: id.ms, seq: id.seq };
+        let (mut lowest, mut highest) = (raw_id(span.lowest), raw_id(span.highest));
+        // SAFETY: an open handle and two ids; a key without a value is answered with an error.
+        let started = unsafe { (api().stream_iterator_start)(handle, flags, &mut lowest, &mut highest) };
+        (started == OK).then_some(StreamIterator { handle })
+    }
+
     /// The next entry's id and number of fields.
     fn next_id(&self) -> Option<(StreamId, c_long)> {
         let mut id = RedisModuleStreamID { ms: 0, seq: 0 };

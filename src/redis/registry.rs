@@ -81,9 +81,11 @@ pub fn register(server: Server<'_>, commands: &[Registration]) -> Result<(), Str
         let spec = command.spec;
         let (name, flags) = (c_string(spec.name), c_string(&spec.flags()));
         let refused = |what: &str| Err(format!("the server did not accept {what} of {}", spec.name));
-        // SAFETY: a live context; the texts are copied. The symbol is the first argument of every command.
+        let place = c_int::from(spec.has_key());
+        // SAFETY: a live context; the texts are copied. The key, if there is one, is the first argument.
         let created = unsafe {
-            (api().create_command)(server.as_ptr(), name.as_ptr(), Some(command.entry), flags.as_ptr(), 1, 1, 1)
+            let entry = Some(command.entry);
+            (api().create_command)(server.as_ptr(), name.as_ptr(), entry, flags.as_ptr(), place, place, place)
         };
         if created != OK {
             return refused("the name or the flags");
@@ -131,7 +133,8 @@ fn describe(command: *mut raw::RedisModuleCommand, spec: &Spec) -> bool {
         sizeof_arg: size_of::<RedisModuleCommandArg>(),
     };
     let mut texts = Texts::default();
-    let mut key_specs = [symbol_spec(spec.access), no_key_spec()];
+    let first = if spec.has_key() { symbol_spec(spec.access) } else { no_key_spec() };
+    let mut key_specs = [first, no_key_spec()];
     let mut args = texts.args(spec.args);
     let info = RedisModuleCommandInfo {
         version: &version,
@@ -158,7 +161,7 @@ fn no_key_spec() -> RedisModuleCommandKeySpec {
 
 fn symbol_spec(access: Access) -> RedisModuleCommandKeySpec {
     let flags = match access {
-        Access::Read => raw::REDISMODULE_CMD_KEY_RO | raw::REDISMODULE_CMD_KEY_ACCESS,
+        Access::Read | Access::Publish => raw::REDISMODULE_CMD_KEY_RO | raw::REDISMODULE_CMD_KEY_ACCESS,
         Access::Write => {
             raw::REDISMODULE_CMD_KEY_RW | raw::REDISMODULE_CMD_KEY_ACCESS | raw::REDISMODULE_CMD_KEY_UPDATE
         }
@@ -219,6 +222,7 @@ impl Texts {
                 ArgKind::Integer => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_INTEGER,
                 ArgKind::Flag => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_PURE_TOKEN,
                 ArgKind::Block => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_BLOCK,
+                ArgKind::OneOf => raw::RedisModuleCommandArgType_REDISMODULE_ARG_TYPE_ONEOF,
             },
             key_spec_index: match arg.kind {
                 ArgKind::Key => 0,
@@ -236,9 +240,16 @@ impl Texts {
 }
 
 impl Spec {
+    /// Whether the first argument is a symbol or a stream.
+    fn has_key(&self) -> bool {
+        self.args.first().is_some_and(|arg| arg.kind == ArgKind::Key)
+    }
+
     fn flags(&self) -> String {
         let access = match self.access {
             Access::Read => "readonly",
+            // Without this flag a command that replicates while writes are paused aborts the server.
+            Access::Publish => "readonly may-replicate",
             Access::Write => "write deny-oom",
         };
         match self.speed {
@@ -250,6 +261,7 @@ impl Spec {
     fn categories(&self, has_category: bool) -> String {
         let access = match self.access {
             Access::Read => "read",
+            Access::Publish => "read pubsub",
             Access::Write => "write",
         };
         let speed = match self.speed {

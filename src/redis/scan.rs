@@ -1,4 +1,4 @@
-//! Reading a small hash in one pass.
+//! Reading a hash in one pass.
 //!
 //! Redis keeps a small hash as a list, in which every lookup is a search from the front: a dozen of them costs
 //! twice what one pass over all fields does.
@@ -53,6 +53,42 @@ pub fn small_hash<'a>(ctx: &'a Ctx<'_>, key: &OpenKey) -> Option<Vec<(&'a [u8], 
     let mut start = 0;
     let mut next = |end: usize| &bytes[std::mem::replace(&mut start, end)..end];
     Some(collected.ends.chunks_exact(2).map(|pair| (next(pair[0]), next(pair[1]))).collect())
+}
+
+/// Shows every field of a hash of any size to `visit`; one may come twice, should the hash be rehashed meanwhile.
+pub fn each_field(key: &OpenKey, visit: &mut dyn FnMut(&[u8], &[u8])) {
+    // A null handle is a key that is open for reading and does not exist.
+    if !key.exists() {
+        return;
+    }
+    // SAFETY: no precondition.
+    let Some(cursor) = NonNull::new(unsafe { (api().scan_cursor_create)() }).map(Cursor) else {
+        return;
+    };
+    let mut visit = visit;
+    let state = (&raw mut visit).cast::<c_void>();
+    // SAFETY: an open handle of a hash, its cursor; the callback gets what it expects and nothing else uses `visit`
+    // meanwhile.
+    while unsafe { (api().scan_key)(key.handle, cursor.0.as_ptr(), Some(show), state) } != 0 {}
+}
+
+/// Called by the server for each field.
+unsafe extern "C" fn show(
+    _key: *mut RedisModuleKey,
+    name: *mut RedisModuleString,
+    value: *mut RedisModuleString,
+    visit: *mut c_void,
+) {
+    guarded("a hash", (), || {
+        if name.is_null() || value.is_null() {
+            return;
+        }
+        // SAFETY: what `each_field` gave along; the strings live until this call returns.
+        unsafe {
+            let visit = &mut *visit.cast::<&mut dyn FnMut(&[u8], &[u8])>();
+            visit(bytes_of(name), bytes_of(value));
+        }
+    });
 }
 
 /// Called by the server for each field.

@@ -1,6 +1,6 @@
 //! Strings of the server: owned ones, and the caches that save making the same one again and again.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{OnceCell, RefCell};
 use std::ffi::c_int;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
@@ -8,9 +8,10 @@ use std::rc::Rc;
 
 use redis_module::raw::RedisModuleString;
 use tradebus_core::channel;
-use tradebus_core::event_type::{EventType, EVENT_TYPES};
-use tradebus_core::journal::Journal;
-use tradebus_core::key::Key;
+use tradebus_core::event_name::EventName;
+use tradebus_core::event_type::EVENT_TYPES;
+use tradebus_core::key::{Key, Scope};
+use tradebus_core::log::journal::Journal;
 
 use super::api::api;
 use super::cell::LockedCell;
@@ -166,7 +167,8 @@ pub fn hash(bytes: &[u8]) -> u64 {
 /// own in which they cannot push the names out.
 static NAMES: LockedCell<TwoWayCache<RString>> = LockedCell::new(TwoWayCache::new(1 << 10));
 static VALUES: LockedCell<TwoWayCache<RString>> = LockedCell::new(TwoWayCache::new(1 << 10));
-static SYMBOLS: LockedCell<TwoWayCache<Rc<SymbolStrings>>> = LockedCell::new(TwoWayCache::new(1 << 14));
+static SYMBOLS: LockedCell<TwoWayCache<Rc<ScopeStrings>>> = LockedCell::new(TwoWayCache::new(1 << 14));
+static STREAMS: LockedCell<TwoWayCache<Rc<ScopeStrings>>> = LockedCell::new(TwoWayCache::new(1 << 10));
 
 /// The longest name that is kept.
 const NAME_MAX: usize = 64;
@@ -199,9 +201,9 @@ pub fn value(bytes: &[u8]) -> RString {
     }
 }
 
-/// The keys of a symbol of which there is one, as places in [`SymbolStrings`].
-pub const SINGLE_KEYS: [Key<'static>; 6] =
-    [Key::Log, Key::OpenOrders, Key::ActivePositions, Key::Last, Key::Risk, Key::Instrument];
+/// The keys of which a symbol or a stream has one, as places in [`ScopeStrings`].
+pub const SINGLE_KEYS: [Key<'static>; 8] =
+    [Key::Log, Key::OpenOrders, Key::ActivePositions, Key::Last, Key::Risk, Key::Instrument, Key::Dead, Key::Schema];
 
 /// The place of a key in [`SINGLE_KEYS`].
 pub fn single_key(key: &Key<'_>) -> Option<usize> {
@@ -212,58 +214,69 @@ pub fn single_key(key: &Key<'_>) -> Option<usize> {
         Key::Last => Some(3),
         Key::Risk => Some(4),
         Key::Instrument => Some(5),
+        Key::Dead => Some(6),
+        Key::Schema => Some(7),
         Key::Order(_) | Key::Position(_) | Key::Signal(_) | Key::Fills(_) | Key::Slices(_) | Key::Seen(_) => None,
     }
 }
 
-/// The strings of a symbol that every command needs, made as they are needed.
-pub struct SymbolStrings {
-    text: Box<str>,
-    symbol: RString,
+/// The strings of a symbol or a stream that every command needs, made as they are needed.
+pub struct ScopeStrings {
+    name: RString,
     keys: [OnceCell<RString>; SINGLE_KEYS.len()],
     classic: [OnceCell<RString>; EVENT_TYPES],
     sharded: [OnceCell<RString>; EVENT_TYPES],
     /// What the last command on the symbol left, with its database: believed only while it names the log's
     /// newest entry, so it need not be told of anything.
-    pub(super) journal: Cell<Option<(c_int, Journal)>>,
+    pub(super) journal: RefCell<Option<(c_int, Journal)>>,
 }
 
-impl SymbolStrings {
-    /// Those of `symbol`.
-    pub fn of(symbol: &str) -> Rc<SymbolStrings> {
+impl ScopeStrings {
+    /// Those of a symbol or a stream.
+    pub fn of(scope: Scope<'_>) -> Rc<ScopeStrings> {
+        let cache = match scope {
+            Scope::Symbol(_) => &SYMBOLS,
+            Scope::Stream(_) => &STREAMS,
+        };
+        let name = scope.name().as_bytes();
         let make = || {
-            Rc::new(SymbolStrings {
-                text: symbol.into(),
-                symbol: RString::new(symbol.as_bytes()),
+            Rc::new(ScopeStrings {
+                name: RString::new(name),
                 keys: [const { OnceCell::new() }; SINGLE_KEYS.len()],
                 classic: [const { OnceCell::new() }; EVENT_TYPES],
                 sharded: [const { OnceCell::new() }; EVENT_TYPES],
-                journal: Cell::new(None),
+                journal: RefCell::new(None),
             })
         };
-        SYMBOLS.borrow().get_or_insert(symbol.as_bytes(), |s| *s.text == *symbol, make).clone()
+        cache.borrow().get_or_insert(name, |known| known.name.as_bytes() == name, make).clone()
     }
 
-    /// The symbol itself, as a key.
-    pub fn symbol(&self) -> &RString {
-        &self.symbol
+    /// The symbol or stream itself, as a key.
+    pub fn name(&self) -> &RString {
+        &self.name
     }
 
-    /// The name of one of [`SINGLE_KEYS`].
-    pub fn key(&self, place: usize) -> &RString {
-        self.keys[place].get_or_init(|| RString::new(SINGLE_KEYS[place].name(&self.text).as_bytes()))
+    /// The name of one of [`SINGLE_KEYS`] of `scope`, whose strings these are.
+    pub fn key(&self, scope: Scope<'_>, place: usize) -> &RString {
+        self.keys[place].get_or_init(|| RString::new(SINGLE_KEYS[place].name(scope).as_bytes()))
     }
 
     /// The channel for `PUBLISH`.
-    pub fn classic_channel(&self, event_type: EventType) -> &RString {
-        self.classic[event_type as usize]
-            .get_or_init(|| RString::new(channel::classic(&self.text, event_type.as_str()).as_bytes()))
+    pub fn classic_channel(&self, scope: Scope<'_>, event_type: EventName<'_>) -> RString {
+        let make = || RString::new(channel::classic(scope, event_type.as_str()).as_bytes());
+        match event_type {
+            EventName::Trade(event_type) => self.classic[event_type as usize].get_or_init(make).clone(),
+            EventName::Stream(_) => make(),
+        }
     }
 
     /// The channel for `SPUBLISH`.
-    pub fn sharded_channel(&self, event_type: EventType) -> &RString {
-        self.sharded[event_type as usize]
-            .get_or_init(|| RString::new(channel::sharded(&self.text, event_type.as_str()).as_bytes()))
+    pub fn sharded_channel(&self, scope: Scope<'_>, event_type: EventName<'_>) -> RString {
+        let make = || RString::new(channel::sharded(scope, event_type.as_str()).as_bytes());
+        match event_type {
+            EventName::Trade(event_type) => self.sharded[event_type as usize].get_or_init(make).clone(),
+            EventName::Stream(_) => make(),
+        }
     }
 }
 
@@ -277,6 +290,7 @@ pub fn clear() {
     NAMES.borrow().clear();
     VALUES.borrow().clear();
     SYMBOLS.borrow().clear();
+    STREAMS.borrow().clear();
 }
 
 /// `REDISMODULE_OK` as the functions return it.

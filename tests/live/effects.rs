@@ -11,6 +11,9 @@ const DAY_MS: u64 = 86_400_000;
 const TS: u64 = 1_763_402_400_000;
 const TS_TEXT: &str = "2025-11-17T18:00:00.000Z";
 
+/// How the log says that an event made the entity that it speaks of.
+const SHELL: &str = r#" context {"entity":"new"}"#;
+
 /// One event and what it must do. Effects are as [`shown`] has them, but for placeholders: `$id` is its id, `$ms` the id's time, `$+closed`, `$+signal` and
 /// `$+seen` that time and the TTL of it, `$order.created` the newest id of the type, `$:` the keys' prefix.
 struct Row {
@@ -21,6 +24,8 @@ struct Row {
     /// SOURCE, CORRELATION and ID, in this order.
     labels: [Option<&'static str>; 3],
     late: bool,
+    /// The context of its log entry, which begins with a space where there is one.
+    context: &'static str,
     entity: Option<(&'static str, u64)>,
     /// All effects but the entry of the log, which is the first of every event.
     effects: &'static [&'static str],
@@ -32,7 +37,7 @@ fn row(
     entity: Option<(&'static str, u64)>,
     effects: &'static [&'static str],
 ) -> Row {
-    Row { event_type, data, timestamp: (TS, TS_TEXT), labels: [None; 3], late: false, entity, effects }
+    Row { event_type, data, timestamp: (TS, TS_TEXT), labels: [None; 3], late: false, context: "", entity, effects }
 }
 
 /// RFC 3339 in UTC with milliseconds, by the civil calendar's rules.
@@ -56,7 +61,7 @@ fn rfc3339(ms: u64) -> String {
 /// Publishes a row's event, and compares everything that comes of it. `newest` has the newest id by type, and
 /// under "" that of the log.
 fn check(pair: &mut Pair, newest: &mut BTreeMap<String, String>, row: &Row) {
-    let Row { event_type, data, timestamp: (ts, ts_text), labels, late, entity, effects } = *row;
+    let Row { event_type, data, timestamp: (ts, ts_text), labels, late, context, entity, effects } = *row;
     let mut command = vec!["TRADE.PUBLISH".to_owned(), SYMBOL.to_owned(), event_type.to_owned(), data.to_owned()];
     command.extend(["FULL".to_owned(), "TIMESTAMP".to_owned(), ts.to_string()]);
     for (option, label) in ["SOURCE", "CORRELATION", "ID"].iter().zip(labels) {
@@ -97,6 +102,7 @@ fn check(pair: &mut Pair, newest: &mut BTreeMap<String, String>, row: &Row) {
         message += ",\"late\":true";
         entry += " outcome late";
     }
+    entry += context;
     if let Some((status, version)) = entity {
         message += &format!(",\"status\":\"{status}\",\"version\":{version}");
     }
@@ -163,17 +169,22 @@ fn every_event_type_does_all_of_this_in_one_step() {
             ],
         ),
         // A shell: the order itself was never announced.
-        row(
-            "order.cancelled",
-            r#"{"order_id":2,"reason":"expired"}"#,
-            Some(("cancelled", 1)),
-            &[
-                "HSET $:order:2 status cancelled version 1 filled_volume 0 cancelled_at 1763402400000 created_at 1763402400000 \
-                 external 1 remaining_volume 0 order_id 2 reason expired updated_at $ms last_event_id $id",
-                "PEXPIREAT $:order:2 $+closed",
-            ],
-        ),
         Row {
+            context: SHELL,
+            ..row(
+                "order.cancelled",
+                r#"{"order_id":2,"reason":"expired"}"#,
+                Some(("cancelled", 1)),
+                &[
+                    "HSET $:order:2 status cancelled version 1 filled_volume 0 cancelled_at 1763402400000 \
+                     created_at 1763402400000 external 1 remaining_volume 0 order_id 2 reason expired updated_at $ms \
+                     last_event_id $id",
+                    "PEXPIREAT $:order:2 $+closed",
+                ],
+            )
+        },
+        Row {
+            context: SHELL,
             timestamp: (TS + 1, "2025-11-17T18:00:00.001Z"),
             ..row(
                 "order.modified",
@@ -238,10 +249,10 @@ fn every_event_type_does_all_of_this_in_one_step() {
                  updated_at $ms last_event_id $id",
                 "HDEL $:position:p entry_value",
                 "HSET $:slices:p s1 {\"id\":\"$id\",\"volume\":\"1\",\"price\":\"110\"}",
-                "HSET $:last log_id $id order.created $order.created+1 order.partially_filled $order.partially_filled+2 \
+                "HSET $:last :log_id $id order.created $order.created+1 order.partially_filled $order.partially_filled+2 \
                  order.filled $order.filled+1 order.cancelled $order.cancelled+1 order.rejected $order.rejected+1 \
                  order.modified $order.modified+1 position.opened $position.opened+1 position.modified $position.modified+1 \
-                 position.partially_closed $id+1 realized_pnl 9",
+                 position.partially_closed $id+1 :realized_pnl 9",
             ],
         ),
         row(
@@ -268,8 +279,8 @@ fn every_event_type_does_all_of_this_in_one_step() {
             &[
                 "HSET $:position:p status closed version 6 volume 0 closed_volume 3 realized_pnl 29 exit_price 111 pnl 20.0 \
                  updated_at $ms last_event_id $id",
-                "HSET $:last log_id $id position.closed $id+1 stop_loss.hit $stop_loss.hit+1 take_profit.hit $take_profit.hit+1 \
-                 realized_pnl 29 reported_pnl 20",
+                "HSET $:last :log_id $id position.closed $id+1 stop_loss.hit $stop_loss.hit+1 take_profit.hit $take_profit.hit+1 \
+                 :realized_pnl 29 :reported_pnl 20",
                 "ZREM $:positions:active p",
                 "PEXPIREAT $:position:p $+closed",
                 "PEXPIREAT $:slices:p $+closed",
@@ -294,8 +305,8 @@ fn every_event_type_does_all_of_this_in_one_step() {
                     "HSET $:signal:ev1 status generated version 1 created_at 1763402400000 b true signal_id ev1 updated_at $ms \
                      last_event_id $id",
                     "HSET $:seen:0 ev1 $id+0123456789abcdef",
-                    "HSET $:last log_id $id trade.executed $trade.executed+1 trade.failed $trade.failed+1 \
-                     risk.limit_breached $risk.limit_breached+1 signal.generated $id+1 seen 0:1:$ms:600000",
+                    "HSET $:last :log_id $id trade.executed $trade.executed+1 trade.failed $trade.failed+1 \
+                     risk.limit_breached $risk.limit_breached+1 signal.generated $id+1 :seen 0:1:$ms:600000",
                     "PEXPIREAT $:signal:ev1 $+signal",
                     "PEXPIREAT $:seen:0 $+seen",
                 ],

@@ -295,8 +295,8 @@ fn a_value_that_is_not_ours_is_refused_without_a_trace() {
         }
     }
     // The summary is read when nobody remembers the symbol.
-    for field in ["log_id", "realized_pnl", "reported_pnl", "seen", "order.created"] {
-        let put = format!("HSET trade:{{SYM}}:last log_id 1-1 {field} junk");
+    for field in [":log_id", ":realized_pnl", ":reported_pnl", ":seen", "order.created"] {
+        let put = format!("HSET trade:{{SYM}}:last :log_id 1-1 {field} junk");
         let symbol = watched.set_up(&[&put]);
         watched.check_event_alone(&symbol, "CORRUPT", field);
     }

@@ -45,7 +45,7 @@ fn a_log_stays_within_its_age() {
         format!("XADD trade:{{S}}:events {newest} type trade.executed data {{}} ts {}", ms_of(&newest)),
         "XTRIM trade:{S}:events MAXLEN = 1".to_owned(),
         // Before the entry that it counts can be gone.
-        format!("HSET trade:{{S}}:last log_id {newest} trade.executed {newest}+2"),
+        format!("HSET trade:{{S}}:last :log_id {newest} trade.executed {newest}+2"),
     ];
     assert_eq!(effects, wanted);
     let log = pair.client.text("XRANGE trade:{S}:events - +");

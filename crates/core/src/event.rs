@@ -3,17 +3,18 @@
 use std::borrow::Cow;
 
 use crate::decimal::{Decimal, DecimalError};
+use crate::event_name::Named;
 use crate::event_type::EventType;
 use crate::json::{self, Object, Value};
 use crate::refusal::{quoted, Code, Outcome, Refusal};
 use crate::symbol;
 use crate::time::{self, Millis};
 
-/// A scanned event.
+/// A scanned event, of a symbol unless said otherwise.
 #[derive(Debug)]
-pub struct Event<'a> {
+pub struct Event<'a, T = EventType> {
     /// Its type.
-    pub event_type: EventType,
+    pub event_type: T,
     /// Its data, as the caller wrote it.
     pub data: &'a [u8],
     object: Object<'a>,
@@ -28,12 +29,12 @@ pub struct Number<'a> {
     pub value: Decimal,
 }
 
-impl<'a> Event<'a> {
+impl<'a, T: Named> Event<'a, T> {
     /// Scans `data`, of at most `max_size` bytes.
     ///
     /// # Errors
     /// TOOBIG, BADJSON.
-    pub fn scan(event_type: EventType, data: &'a [u8], max_size: usize) -> Outcome<Event<'a>> {
+    pub fn scan(event_type: T, data: &'a [u8], max_size: usize) -> Outcome<Event<'a, T>> {
         if data.len() > max_size {
             return Err(Code::TooBig
                 .because(format!("data has {} bytes; tradebus.max-event-size allows {max_size}", data.len())));
@@ -45,8 +46,7 @@ impl<'a> Event<'a> {
 
     /// The same for two texts of the same content: type and data.
     pub fn digest(&self) -> u64 {
-        // The type goes in by multiplication with an odd constant: distinct types never cancel out.
-        self.object.digest ^ (self.event_type as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        self.object.digest ^ self.event_type.digest()
     }
 
     /// The members that have a value, with the text under which it is stored. `null` is no value.
@@ -178,7 +178,7 @@ impl<'a> Event<'a> {
     /// A refusal for a member that is not there.
     #[cold]
     pub fn missing(&self, what: &str) -> Refusal {
-        Code::Missing.because(format!("{} needs {what} in its data", self.event_type.as_str()))
+        Code::Missing.because(format!("{} needs {what} in its data", self.event_type.name().as_str()))
     }
 
     fn value(&self, name: &str) -> Option<&Value<'a>> {

@@ -1,16 +1,19 @@
-//! The keyspace of one symbol in memory: the model that tests hold a server against, and a way to try the
+//! The keyspace of one symbol or stream in memory: the model that tests hold a server against, and a way to try the
 //! core without one.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use crate::journal::Journal;
-use crate::key::{Key, KeyType};
-use crate::plan::{Expiry, Message, Plan};
+use crate::channel;
+use crate::key::{Key, KeyType, Scope};
+use crate::log::journal::Journal;
+use crate::log::{Clock, Decision, Receipt};
+use crate::plan::{Expiry, Plan};
 use crate::refusal::{Code, Outcome};
-use crate::session::{Clock, Decision, Receipt, Request, Session};
+use crate::session::{Request, Session};
 use crate::settings::Settings;
-use crate::store::{Flow, Slot, Store};
+use crate::store::{Direction, Flow, Slot, Span, Store};
+use crate::stream;
 use crate::stream_id::StreamId;
 use crate::time::Millis;
 
@@ -22,8 +25,11 @@ pub enum Value {
     /// Member and score.
     SortedSet(BTreeMap<String, i64>),
     /// Id and fields.
-    Stream(BTreeMap<StreamId, Vec<(String, Vec<u8>)>>),
+    Stream(Entries),
 }
+
+/// The entries of a stream.
+type Entries = BTreeMap<StreamId, Vec<(String, Vec<u8>)>>;
 
 impl Value {
     fn empty(key_type: KeyType) -> Value {
@@ -51,18 +57,42 @@ impl Value {
     }
 }
 
-/// A symbol, its keys and what was published.
+/// A message that went out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Its channel, as `tradebus.pubsub classic` has it.
+    pub channel: String,
+    /// The JSON text.
+    pub body: String,
+}
+
+/// Whose keys they are.
+#[derive(Clone, Debug)]
+enum Owner {
+    Symbol(String),
+    Stream(String),
+}
+
+impl Owner {
+    fn scope(&self) -> Scope<'_> {
+        match self {
+            Owner::Symbol(name) => Scope::Symbol(name),
+            Owner::Stream(name) => Scope::Stream(name),
+        }
+    }
+}
+
+/// A symbol or a stream, its keys and what was published.
 #[derive(Clone, Debug)]
 pub struct Memory {
-    /// The symbol.
-    pub symbol: String,
+    owner: Owner,
     /// Values by the name of their key.
     pub keys: BTreeMap<String, Value>,
     /// Expiries by the name of the key, Unix ms.
     pub expiries: BTreeMap<String, Millis>,
     /// Messages, oldest first.
-    pub messages: Vec<Message>,
-    /// What the last command remembered.
+    pub messages: Vec<Published>,
+    /// What the last command on a symbol remembered.
     pub journal: Option<Journal>,
     /// The last id of each stream, by the name of its key: it outlives the entry.
     last_ids: BTreeMap<String, StreamId>,
@@ -71,10 +101,19 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Nothing yet.
-    pub fn new(symbol: &str) -> Memory {
+    /// A symbol without anything yet.
+    pub fn of_symbol(symbol: &str) -> Memory {
+        Memory::new(Owner::Symbol(symbol.to_owned()))
+    }
+
+    /// A stream without anything yet.
+    pub fn of_stream(stream: &str) -> Memory {
+        Memory::new(Owner::Stream(stream.to_owned()))
+    }
+
+    fn new(owner: Owner) -> Memory {
         Memory {
-            symbol: symbol.to_owned(),
+            owner,
             keys: BTreeMap::new(),
             expiries: BTreeMap::new(),
             messages: Vec::new(),
@@ -84,7 +123,17 @@ impl Memory {
         }
     }
 
-    /// Does what a command with these events does, all or nothing.
+    /// Whose keys these are.
+    pub fn scope(&self) -> Scope<'_> {
+        self.owner.scope()
+    }
+
+    /// The name of a key.
+    pub fn key_name(&self, key: Key<'_>) -> String {
+        key.name(self.scope())
+    }
+
+    /// Does what a command with these events of a symbol does, all or nothing.
     ///
     /// # Errors
     /// Any refusal, with its 1-based position when there are several events.
@@ -92,21 +141,43 @@ impl Memory {
         self.expire(now);
         let view = View { memory: self, opened: RefCell::default() };
         let clock = Clock { now, behind: StreamId::ZERO };
-        let mut session = Session::open(&view, &self.symbol, settings, clock, self.journal.as_ref())?;
+        let symbol = self.scope().name();
+        let mut session = Session::open(&view, symbol, settings, clock, self.journal.as_ref())?;
         for (i, request) in requests.iter().enumerate() {
             let judged = session.publish(request);
             judged.map_err(|refusal| if requests.len() > 1 { refusal.at_event(i + 1) } else { refusal })?;
         }
         let Decision { plan, journal, receipts, .. } = session.finish()?;
-        let changes = Changes::of(plan, &view.opened.into_inner());
+        let changes = Changes::of(plan, view);
         self.journal = Some(journal);
         self.apply(changes);
         Ok(receipts)
     }
 
+    /// Does what a command with this event of a stream does.
+    ///
+    /// # Errors
+    /// Any refusal, that of `check_schema` included.
+    pub fn publish_event(
+        &mut self,
+        request: &stream::Request<'_>,
+        settings: &Settings,
+        now: Millis,
+        check_schema: impl FnOnce() -> Outcome<()>,
+    ) -> Outcome<Receipt> {
+        self.expire(now);
+        let view = View { memory: self, opened: RefCell::default() };
+        let clock = Clock { now, behind: StreamId::ZERO };
+        let name = self.scope().name();
+        let Decision { plan, receipts, .. } = stream::publish(&view, name, settings, clock, request, check_schema)?;
+        let changes = Changes::of(plan, view);
+        self.apply(changes);
+        Ok(receipts[0])
+    }
+
     /// A hash, if there is one.
     pub fn hash(&self, key: Key<'_>) -> Option<&BTreeMap<String, Vec<u8>>> {
-        match self.keys.get(&key.name(&self.symbol)) {
+        match self.keys.get(&self.key_name(key)) {
             Some(Value::Hash(fields)) => Some(fields),
             _ => None,
         }
@@ -119,7 +190,7 @@ impl Memory {
 
     /// The members of an index, oldest first.
     pub fn members(&self, key: Key<'_>) -> Vec<String> {
-        match self.keys.get(&key.name(&self.symbol)) {
+        match self.keys.get(&self.key_name(key)) {
             Some(Value::SortedSet(members)) => {
                 let mut by_score: Vec<_> = members.iter().map(|(member, score)| (*score, member.clone())).collect();
                 by_score.sort();
@@ -199,7 +270,7 @@ struct Changes {
     writes: Vec<Change>,
     expiries: Vec<(String, Expiry)>,
     unlinks: Vec<String>,
-    messages: Vec<Message>,
+    messages: Vec<Published>,
 }
 
 struct Change {
@@ -217,18 +288,21 @@ enum Write {
 }
 
 impl Changes {
-    fn of(plan: Plan<'_>, opened: &[(String, KeyType)]) -> Changes {
+    fn of(plan: Plan<'_>, view: View<'_>) -> Changes {
+        let scope = view.memory.scope();
+        let opened = view.opened.into_inner();
         let name = |slot: Slot| opened[slot.0 as usize].0.clone();
         let mut writes = Vec::new();
         let mut push =
             |slot: Slot, write| writes.push(Change { name: name(slot), key_type: opened[slot.0 as usize].1, write });
-        if let Some(log) = plan.log_slot.filter(|_| !plan.log.is_empty()) {
-            for entry in plan.log {
-                let fields = entry.fields.into_iter().map(|(field, value)| (field.to_owned(), value.into_owned()));
-                push(log, Write::Append(entry.id, fields.collect()));
+        for append in plan.appends {
+            for entry in append.entries {
+                let fields = entry.fields.into_iter().map(|(field, value)| (field.into_owned(), value.into_owned()));
+                push(append.slot, Write::Append(entry.id, fields.collect()));
             }
-            let keep = plan.retention.max_len.map_or(usize::MAX, |len| usize::try_from(len).unwrap_or(usize::MAX));
-            push(log, Write::Trim { keep, min_id: plan.retention.min_id.unwrap_or(StreamId::ZERO) });
+            let keep = append.retention.max_len.map_or(usize::MAX, |len| usize::try_from(len).unwrap_or(usize::MAX));
+            let min_id = append.retention.min_id.unwrap_or(StreamId::ZERO);
+            push(append.slot, Write::Trim { keep, min_id });
         }
         for patch in plan.hashes {
             for (field, value) in patch.set {
@@ -241,11 +315,15 @@ impl Changes {
         for patch in plan.indexes {
             push(patch.slot, Write::Score(patch.member, patch.score));
         }
+        let published = |message: crate::plan::Message<'_>| Published {
+            channel: channel::classic(scope, message.event_type.as_str()),
+            body: message.body,
+        };
         Changes {
             writes,
             expiries: plan.expiries.into_iter().map(|(slot, expiry)| (name(slot), expiry)).collect(),
             unlinks: plan.unlinks.into_iter().map(name).collect(),
-            messages: plan.messages,
+            messages: plan.messages.into_iter().map(published).collect(),
         }
     }
 }
@@ -261,30 +339,17 @@ impl<'a> View<'a> {
         self.memory.keys.get(&self.opened.borrow()[slot.0 as usize].0)
     }
 
-    fn entries(&self, slot: Slot) -> impl DoubleEndedIterator<Item = (StreamId, &'a [(String, Vec<u8>)])> {
-        let entries = match self.value(slot) {
-            Some(Value::Stream(entries)) => Some(entries.iter().map(|(id, fields)| (*id, fields.as_slice()))),
+    fn stream(&self, slot: Slot) -> Option<&'a Entries> {
+        match self.value(slot) {
+            Some(Value::Stream(entries)) => Some(entries),
             _ => None,
-        };
-        entries.into_iter().flatten()
-    }
-}
-
-fn visit_each<'e>(
-    entries: impl Iterator<Item = (StreamId, &'e [(String, Vec<u8>)])>,
-    visit: &mut dyn FnMut(StreamId, &crate::store::Entry<'_>) -> Flow,
-) {
-    for (id, fields) in entries {
-        let fields: Vec<_> = fields.iter().map(|(field, value)| (field.as_bytes(), value.as_slice())).collect();
-        if visit(id, &fields) == Flow::Stop {
-            return;
         }
     }
 }
 
 impl<'a> Store<'a> for View<'a> {
     fn open(&self, key: Key<'_>) -> Outcome<Slot> {
-        let name = key.name(&self.memory.symbol);
+        let name = self.memory.key_name(key);
         if self.memory.keys.get(&name).is_some_and(|value| value.key_type() != key.key_type()) {
             return Err(Code::WrongType.because(format!("key {name} holds the wrong kind of value")));
         }
@@ -325,7 +390,7 @@ impl<'a> Store<'a> for View<'a> {
     }
 
     fn newest_id(&self, slot: Slot) -> Option<StreamId> {
-        self.entries(slot).next_back().map(|(id, _)| id)
+        self.stream(slot)?.keys().next_back().copied()
     }
 
     fn last_id(&self, slot: Slot) -> Option<StreamId> {
@@ -333,16 +398,25 @@ impl<'a> Store<'a> for View<'a> {
         self.memory.last_ids.get(&self.opened.borrow()[slot.0 as usize].0).copied()
     }
 
-    fn entries_after(
-        &self,
-        slot: Slot,
-        after: StreamId,
-        visit: &mut dyn FnMut(StreamId, &crate::store::Entry<'_>) -> Flow,
-    ) {
-        visit_each(self.entries(slot).filter(|(id, _)| *id > after), visit);
+    fn entries(&self, slot: Slot, span: Span, visit: &mut dyn FnMut(StreamId, &crate::store::Entry<'_>) -> Flow) {
+        let Some(entries) = self.stream(slot).filter(|_| !span.is_empty()) else {
+            return;
+        };
+        let mut within = entries.range(span.lowest..=span.highest);
+        while let Some((id, fields)) = match span.direction {
+            Direction::Forward => within.next(),
+            Direction::Backward => within.next_back(),
+        } {
+            let fields: Vec<_> = fields.iter().map(|(field, value)| (field.as_bytes(), value.as_slice())).collect();
+            if visit(*id, &fields) == Flow::Stop {
+                return;
+            }
+        }
     }
 
-    fn entries_backwards(&self, slot: Slot, visit: &mut dyn FnMut(StreamId, &crate::store::Entry<'_>) -> Flow) {
-        visit_each(self.entries(slot).rev(), visit);
+    fn hash_each(&self, slot: Slot, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        if let Some(Value::Hash(hash)) = self.value(slot) {
+            hash.iter().for_each(|(field, value)| visit(field.as_bytes(), value));
+        }
     }
 }

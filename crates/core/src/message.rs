@@ -1,7 +1,8 @@
 //! The message that subscribers get: one compact JSON object.
 
-use crate::event_type::EventType;
+use crate::event_name::EventName;
 use crate::json::push_string;
+use crate::key::Scope;
 use crate::stream_id::StreamId;
 use crate::time::{self, Millis};
 
@@ -15,9 +16,9 @@ pub struct Content<'c> {
     /// The id before it in the log, for who listens to all of a symbol.
     pub prev_log_id: StreamId,
     /// The type.
-    pub event_type: EventType,
-    /// The symbol: no byte of it needs escaping.
-    pub symbol: &'c str,
+    pub event_type: EventName<'c>,
+    /// Of what symbol or stream: no byte of the name needs escaping.
+    pub scope: Scope<'c>,
     /// When it happened.
     pub happened_at: Millis,
     /// When it was published.
@@ -34,6 +35,17 @@ pub struct Content<'c> {
     pub late: bool,
     /// Status and version of the entity after the event.
     pub entity: Option<(&'static str, u64)>,
+    /// Whether it is told for the first time.
+    pub telling: Telling,
+}
+
+/// Whether a message is the news or tells it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telling {
+    /// The event has just been accepted.
+    Live,
+    /// It is read from the log again.
+    Replay,
 }
 
 impl Content<'_> {
@@ -46,8 +58,9 @@ impl Content<'_> {
             out.push_str(lead);
             id.push_to(&mut out);
         }
-        for (lead, text) in [(r#"","event_type":""#, self.event_type.as_str()), (r#"","symbol":""#, self.symbol)] {
-            out.push_str(lead);
+        for text in
+            [r#"","event_type":""#, self.event_type.as_str(), r#"",""#, self.scope.kind(), r#"":""#, self.scope.name()]
+        {
             out.push_str(text);
         }
         for (lead, at) in [(r#"","timestamp":""#, self.happened_at), (r#"","published_at":""#, self.published_at)] {
@@ -75,6 +88,9 @@ impl Content<'_> {
             out.push_str(r#"","version":"#);
             out.push_str(itoa::Buffer::new().format(version));
         }
+        if self.telling == Telling::Replay {
+            out.push_str(r#","replay":true"#);
+        }
         out.push('}');
         out
     }
@@ -83,6 +99,7 @@ impl Content<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event_type::EventType;
 
     #[test]
     fn a_message_in_full_and_in_short() {
@@ -90,8 +107,8 @@ mod tests {
             id: StreamId { ms: 1_763_402_400_000, seq: 1 },
             prev_id: StreamId::ZERO,
             prev_log_id: StreamId { ms: 1_763_402_400_000, seq: 0 },
-            event_type: EventType::OrderCreated,
-            symbol: "BTC/USDT",
+            event_type: EventName::Trade(EventType::OrderCreated),
+            scope: Scope::Symbol("BTC/USDT"),
             happened_at: 1_763_402_400_000,
             published_at: 1_763_402_400_001,
             data: r#"{ "order_id": "1" }"#,
@@ -100,6 +117,7 @@ mod tests {
             event_id: None,
             late: false,
             entity: None,
+            telling: Telling::Live,
         };
         let head = concat!(
             r#"{"id":"1763402400000-1","prev_id":"0-0","prev_log_id":"1763402400000-0","event_type":"order.created","#,
@@ -115,5 +133,12 @@ mod tests {
         let tail =
             r#","source":"a\"b","correlation_id":"c","event_id":"e","late":true,"status":"pending","version":3}"#;
         assert_eq!(content.to_json(), format!("{head}{tail}"));
+        content.telling = Telling::Replay;
+        content.scope = Scope::Stream("policy");
+        content.event_type = EventName::Stream("policy.updated");
+        let replayed = head.replace(r#""symbol":"BTC/USDT""#, r#""stream":"policy""#);
+        let replayed = replayed.replace("order.created", "policy.updated");
+        let tail = tail.replace('}', r#","replay":true}"#);
+        assert_eq!(content.to_json(), format!("{replayed}{tail}"));
     }
 }

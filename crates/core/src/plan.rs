@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::event_type::EventType;
+use crate::event_name::EventName;
+use crate::settings::Settings;
 use crate::store::Slot;
 use crate::stream_id::StreamId;
+use crate::time::Millis;
 
 /// Field names and values: bytes, borrowed from the command or the store where they can be.
 pub type Text<'a> = Cow<'a, [u8]>;
@@ -16,12 +18,8 @@ pub type Name<'a> = Cow<'a, str>;
 /// reason of the domain, and all keys were opened and type-checked when it was made.
 #[derive(Debug, Default)]
 pub struct Plan<'a> {
-    /// Entries for the log, oldest first.
-    pub log: Vec<LogEntry<'a>>,
-    /// The log's slot, when there are entries.
-    pub log_slot: Option<Slot>,
-    /// How much of the log is kept.
-    pub retention: Retention,
+    /// What is added to streams.
+    pub appends: Vec<Append<'a>>,
     /// One patch a hash.
     pub hashes: Vec<HashPatch<'a>>,
     /// One patch an index member.
@@ -31,16 +29,38 @@ pub struct Plan<'a> {
     /// Keys to drop whole.
     pub unlinks: Vec<Slot>,
     /// Messages, in the order of the events.
-    pub messages: Vec<Message>,
+    pub messages: Vec<Message<'a>>,
 }
 
-/// One entry of the log.
+/// What is added to one stream.
+#[derive(Debug)]
+pub struct Append<'a> {
+    /// The stream.
+    pub slot: Slot,
+    /// Entries, oldest first.
+    pub entries: Vec<LogEntry<'a>>,
+    /// How much of the stream is kept.
+    pub retention: Retention,
+    /// What consumer groups it gets when it is new.
+    pub groups: Groups,
+}
+
+/// The consumer groups of a new stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Groups {
+    /// Those that `tradebus.consumer-groups` names.
+    Configured,
+    /// None.
+    Nobody,
+}
+
+/// One entry of a stream.
 #[derive(Debug)]
 pub struct LogEntry<'a> {
-    /// Its id, behind every id that is in the log.
+    /// Its id, behind every id that is in the stream.
     pub id: StreamId,
     /// Its fields, in order.
-    pub fields: Vec<(&'static str, Text<'a>)>,
+    pub fields: Vec<(Name<'a>, Text<'a>)>,
 }
 
 /// What a log keeps; trimming is approximate where it happens and exact in its effect.
@@ -50,6 +70,24 @@ pub struct Retention {
     pub max_len: Option<u64>,
     /// Entries older than this id may go.
     pub min_id: Option<StreamId>,
+}
+
+impl Retention {
+    /// Of a log.
+    pub fn of_log(settings: &Settings, now: Millis) -> Retention {
+        let oldest = positive(settings.stream_maxage_ms)
+            .map(|age| StreamId { ms: now.saturating_sub_unsigned(age).try_into().unwrap_or(0), seq: 0 });
+        Retention { max_len: positive(settings.stream_maxlen), min_id: oldest }
+    }
+
+    /// Of dead letters and work queues.
+    pub fn of_queue(settings: &Settings) -> Retention {
+        Retention { max_len: positive(settings.queue_maxlen), min_id: None }
+    }
+}
+
+fn positive(number: u64) -> Option<u64> {
+    (number > 0).then_some(number)
 }
 
 /// What changes in a hash: only fields whose value differs from the stored one.
@@ -85,9 +123,9 @@ pub enum Expiry {
 
 /// A message for subscribers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub struct Message<'a> {
     /// The type, last part of the channel.
-    pub event_type: EventType,
+    pub event_type: EventName<'a>,
     /// The JSON text.
     pub body: String,
 }

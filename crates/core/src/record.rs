@@ -199,10 +199,11 @@ impl<'a> Record<'a> {
     }
 
     /// Sets a field, or takes it away.
-    pub fn put(&mut self, name: &'static str, value: Option<impl Into<Value<'a>>>) {
+    pub fn put(&mut self, name: impl Into<Name<'a>>, value: Option<impl Into<Value<'a>>>) {
+        let name = name.into();
         match value {
             Some(value) => self.set(name, value),
-            None => self.remove(name),
+            None => self.remove(&name),
         }
     }
 
@@ -238,6 +239,12 @@ impl<'a> From<Cow<'a, str>> for Value<'a> {
             Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
             Cow::Owned(text) => Cow::Owned(text.into_bytes()),
         })
+    }
+}
+
+impl<'a> From<Text<'a>> for Value<'a> {
+    fn from(bytes: Text<'a>) -> Self {
+        Value(bytes)
     }
 }
 

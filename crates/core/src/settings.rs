@@ -35,6 +35,8 @@ pub struct Settings {
     pub stream_maxlen: u64,
     /// `tradebus.stream-maxage`: 0: for ever.
     pub stream_maxage_ms: u64,
+    /// `tradebus.queue-maxlen`: entries that dead letters and work queues keep, 0: all.
+    pub queue_maxlen: u64,
     /// `tradebus.closed-ttl`: how long a finished entity stays, 0: for ever.
     pub closed_ttl_ms: u64,
     /// `tradebus.signal-ttl`: how long a signal waits for its judgement, 0: for ever.
@@ -56,6 +58,7 @@ impl Default for Settings {
             pubsub: PubSub::default(),
             stream_maxlen: 1_000_000,
             stream_maxage_ms: 0,
+            queue_maxlen: 100_000,
             closed_ttl_ms: 7 * DAY_MS,
             signal_ttl_ms: DAY_MS,
             dedupe_window_ms: 10 * 60 * 1_000,

@@ -39,11 +39,52 @@ pub trait Store<'a> {
     /// [`Store::newest_id`], and wanted only when the two differ.
     fn last_id(&self, slot: Slot) -> Option<StreamId>;
 
-    /// Calls `visit` with the id and the fields of each entry behind `after`, oldest first, until it says stop.
-    fn entries_after(&self, slot: Slot, after: StreamId, visit: &mut dyn FnMut(StreamId, &Entry<'_>) -> Flow);
+    /// Calls `visit` with the id and the fields of each entry within `span`, until it says stop. The stream must not
+    /// be visited again from within.
+    fn entries(&self, slot: Slot, span: Span, visit: &mut dyn FnMut(StreamId, &Entry<'_>) -> Flow);
 
-    /// As [`Store::entries_after`], from the newest entry backwards.
-    fn entries_backwards(&self, slot: Slot, visit: &mut dyn FnMut(StreamId, &Entry<'_>) -> Flow);
+    /// Calls `visit` with every field of a hash, of any size, in no order; a field may come twice.
+    fn hash_each(&self, slot: Slot, visit: &mut dyn FnMut(&[u8], &[u8]));
+}
+
+/// A part of a stream, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The lowest id.
+    pub lowest: StreamId,
+    /// The highest.
+    pub highest: StreamId,
+    /// From which end it is read.
+    pub direction: Direction,
+}
+
+/// A direction of reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the oldest entry on.
+    Forward,
+    /// From the newest entry on.
+    Backward,
+}
+
+impl Span {
+    /// Everything, newest first.
+    pub const BACKWARD: Span = Span { lowest: StreamId::ZERO, highest: StreamId::MAX, direction: Direction::Backward };
+
+    /// What is behind an id, oldest first.
+    pub fn after(id: StreamId) -> Span {
+        // Behind the last id there can be, there is nothing.
+        let (lowest, highest) = match id.successor() {
+            Some(lowest) => (lowest, StreamId::MAX),
+            None => (StreamId::MAX, StreamId::ZERO),
+        };
+        Span { lowest, highest, direction: Direction::Forward }
+    }
+
+    /// Whether it holds no id.
+    pub fn is_empty(self) -> bool {
+        self.lowest > self.highest
+    }
 }
 
 /// The fields of a stream entry, in their order.

@@ -25,9 +25,24 @@ impl StreamId {
         if now_ms > self.ms {
             return Some(StreamId { ms: now_ms, seq: 0 });
         }
+        self.successor()
+    }
+
+    /// The id right behind `self`; `None` behind the last one.
+    #[must_use]
+    pub fn successor(self) -> Option<StreamId> {
         match self.seq.checked_add(1) {
             Some(seq) => Some(StreamId { ms: self.ms, seq }),
             None => Some(StreamId { ms: self.ms.checked_add(1)?, seq: 0 }),
+        }
+    }
+
+    /// The id right before `self`; `None` before the first one.
+    #[must_use]
+    pub fn predecessor(self) -> Option<StreamId> {
+        match self.seq.checked_sub(1) {
+            Some(seq) => Some(StreamId { ms: self.ms, seq }),
+            None => Some(StreamId { ms: self.ms.checked_sub(1)?, seq: u64::MAX }),
         }
     }
 

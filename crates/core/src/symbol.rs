@@ -8,33 +8,23 @@ pub const SYMBOL_MAX: usize = 64;
 /// The longest id of an order, position, signal, fill or event, in bytes.
 pub const ID_MAX: usize = 128;
 
-/// A symbol that can stand in a key: it cannot change the hash tag that it is put into, is no glob pattern and
-/// needs no quoting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Symbol<'a>(&'a str);
-
-impl<'a> Symbol<'a> {
-    /// Takes a symbol as a caller wrote it.
-    ///
-    /// # Errors
-    /// BADSYMBOL, naming the first byte that is not allowed.
-    pub fn parse(text: &'a [u8]) -> Outcome<Symbol<'a>> {
-        if text.is_empty() {
-            return Err(Code::BadSymbol.because("the symbol is empty, 1 to 64 bytes are wanted"));
-        }
-        if text.len() > SYMBOL_MAX {
-            return Err(Code::BadSymbol
-                .because(format!("the symbol is {} bytes long, at most {SYMBOL_MAX} are allowed", text.len())));
-        }
-        match text.iter().position(|&byte| !is_symbol_byte(byte)) {
-            Some(at) => Err(bad_byte(Code::BadSymbol, "the symbol", text[at], at)),
-            None => Ok(Symbol(printable(text, Code::BadSymbol, "the symbol")?)),
-        }
+/// Takes a symbol or a stream's name, which `what` says (`the symbol`), as a caller wrote it. What passes can stand in
+/// a key: it cannot change the hash tag that it is put into, is no glob pattern and needs no quoting.
+///
+/// # Errors
+/// BADSYMBOL, naming the first byte that is not allowed.
+pub fn parse_name<'a>(what: &str, text: &'a [u8]) -> Outcome<&'a str> {
+    if text.is_empty() {
+        return Err(Code::BadSymbol.because(format!("{what} is empty, 1 to {SYMBOL_MAX} bytes are wanted")));
     }
-
-    /// The text.
-    pub const fn as_str(self) -> &'a str {
-        self.0
+    if text.len() > SYMBOL_MAX {
+        return Err(
+            Code::BadSymbol.because(format!("{what} is {} bytes long, at most {SYMBOL_MAX} are allowed", text.len()))
+        );
+    }
+    match text.iter().position(|&byte| !is_symbol_byte(byte)) {
+        Some(at) => Err(bad_byte(Code::BadSymbol, what, text[at], at)),
+        None => printable(text, Code::BadSymbol, what),
     }
 }
 
@@ -72,10 +62,10 @@ fn bad_byte(code: Code, what: &str, byte: u8, at: usize) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_id, Symbol, ID_MAX, SYMBOL_MAX};
+    use super::{parse_id, parse_name, ID_MAX, SYMBOL_MAX};
 
     fn check(text: &[u8], expected: Result<&str, &str>) {
-        let symbol = Symbol::parse(text).map(Symbol::as_str).map_err(|refusal| refusal.to_string());
+        let symbol = parse_name("the symbol", text).map_err(|refusal| refusal.to_string());
         assert_eq!(symbol.as_deref().map_err(String::as_str), expected, "{text:?}");
     }
 
@@ -98,7 +88,7 @@ mod tests {
         check(b"AB\n", Err("BADSYMBOL the symbol has byte 0x0a at offset 2, which is not allowed"));
         check("€".as_bytes(), Err("BADSYMBOL the symbol has byte 0xe2 at offset 0, which is not allowed"));
         for byte in *b"{}*?[]\\\"" {
-            assert!(Symbol::parse(&[b'A', byte]).is_err(), "{byte}");
+            assert!(parse_name("the symbol", &[b'A', byte]).is_err(), "{byte}");
         }
     }
 

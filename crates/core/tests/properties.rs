@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use support::{describe, Desk, Options};
 use tradebus_core::decimal::Decimal;
 use tradebus_core::event_type::{EventType, Subject};
-use tradebus_core::key::Key;
+use tradebus_core::key::{Key, Scope};
 use tradebus_core::memory::Value;
 use tradebus_core::refusal::Code;
 
@@ -188,7 +188,7 @@ fn check_invariants(desk: &Desk) {
             } else {
                 assert!(remaining.is_zero());
             }
-            if let Some(Value::Hash(fills)) = desk.memory.keys.get(&Key::Fills(id).name("XAUUSD")) {
+            if let Some(Value::Hash(fills)) = desk.memory.keys.get(&Key::Fills(id).name(Scope::Symbol("XAUUSD"))) {
                 assert!(!fills.is_empty());
             }
         }
@@ -284,7 +284,7 @@ proptest! {
         let without_last = |desk: &Desk| {
             let mut memory = desk.memory.clone();
             // When the hash of the newest ids is written differs; what it comes to does not.
-            memory.keys.remove(&Key::Last.name("XAUUSD"));
+            memory.keys.remove(&Key::Last.name(Scope::Symbol("XAUUSD")));
             (memory.keys, memory.expiries)
         };
         prop_assert_eq!(without_last(&singly), without_last(&batched));
@@ -295,8 +295,8 @@ proptest! {
         let mut desk = Desk::new();
         let mut request = support::request(EventType::ALL[event_type].as_str(), "", Options::default());
         request.data = &data;
-        request.event_id = Some(id.as_bytes());
-        request.timestamp = Some(&data);
+        request.labels.event_id = Some(id.as_bytes());
+        request.labels.timestamp = Some(&data);
         let _ = desk.memory.publish(&[request], &desk.settings, desk.now);
     }
 }

@@ -3,10 +3,12 @@
 mod support;
 
 use support::{request, Desk, Options};
-use tradebus_core::key::Key;
+use tradebus_core::event_name::EventName;
+use tradebus_core::event_type::EventType;
+use tradebus_core::key::{Key, Scope};
+use tradebus_core::log::Accepted;
 use tradebus_core::memory::Value;
 use tradebus_core::refusal::Code;
-use tradebus_core::session::Accepted;
 use tradebus_core::settings::{PubSub, Settings};
 use tradebus_core::stream_id::StreamId;
 
@@ -181,7 +183,7 @@ fn check_same_singly_and_batched(course: &[(&str, &str)], batch: &[(&str, &str)]
         }
         let state = |desk: &Desk| {
             let mut memory = desk.memory.clone();
-            memory.keys.remove(&Key::Last.name("XAUUSD"));
+            memory.keys.remove(&Key::Last.name(Scope::Symbol("XAUUSD")));
             (memory.keys, memory.expiries)
         };
         assert_eq!(state(&singly), state(&batched), "{} more fields", padding.len());
@@ -212,7 +214,7 @@ fn what_a_batch_reads_late_or_never_is_right_all_the_same() {
 fn an_id_that_was_left_in_an_index_goes_with_the_end() {
     let mut desk = Desk::new();
     desk.accept("order.created", CREATED);
-    desk.memory.keys.remove(&Key::Order("1").name("XAUUSD"));
+    desk.memory.keys.remove(&Key::Order("1").name(Scope::Symbol("XAUUSD")));
     desk.accept("order.filled", r#"{"order_id":"1"}"#);
     assert_eq!(desk.memory.members(Key::OpenOrders), [""; 0]);
 }
@@ -236,8 +238,8 @@ fn log_entries_have_their_fields_in_order() {
     desk.set_instrument("contract_size", "100");
     let opened = r#"{"position_id":"1","direction":"LONG","entry_price":1,"volume":1}"#;
     let mut full = request("position.opened", opened, Options { at: Some("5"), ..id("e1") });
-    full.source = Some(b"bot \"7\"");
-    full.correlation_id = Some(b"c");
+    full.labels.source = Some(b"bot \"7\"");
+    full.labels.correlation_id = Some(b"c");
     desk.memory.publish(&[full], &desk.settings, desk.now).unwrap();
     desk.accept("position.closed", r#"{"position_id":"1","exit_price":1}"#);
     desk.accept("stop_loss.hit", r#"{"position_id":"1","price":1}"#);
@@ -308,12 +310,12 @@ fn the_journal_survives_a_log_that_is_trimmed_or_removed() {
     assert!(body.contains(&format!(r#""prev_log_id":"{last}""#)), "{body}");
     desk.memory.journal = None;
     desk.accept("trade.executed", "{}");
-    assert_eq!(desk.memory.journal.unwrap().events(tradebus_core::event_type::EventType::TradeExecuted), 22);
+    assert_eq!(desk.memory.journal.as_ref().unwrap().events(EventName::Trade(EventType::TradeExecuted)), 22);
 }
 
 #[test]
 fn the_newest_ids_are_written_before_they_can_be_lost() {
-    let newest_written = |desk: &Desk| match desk.memory.field(Key::Last, "log_id") {
+    let newest_written = |desk: &Desk| match desk.memory.field(Key::Last, ":log_id") {
         Some(id) => id.parse().unwrap(),
         None => StreamId::ZERO,
     };
@@ -331,7 +333,7 @@ fn the_newest_ids_are_written_before_they_can_be_lost() {
     assert!(log(&aged).len() < 6);
     aged.memory.journal = None;
     aged.accept("trade.executed", "{}");
-    assert_eq!(aged.memory.journal.unwrap().events(tradebus_core::event_type::EventType::TradeExecuted), 21);
+    assert_eq!(aged.memory.journal.as_ref().unwrap().events(EventName::Trade(EventType::TradeExecuted)), 21);
 }
 
 #[test]
@@ -397,7 +399,9 @@ fn the_last_ids_of_a_log_end_it_politely() {
 #[test]
 fn finished_entities_expire_with_their_fills() {
     let mut desk = Desk::with(Settings { closed_ttl_ms: 1_000, signal_ttl_ms: 500, ..Settings::default() });
-    let expiry = |desk: &Desk, key: Key<'_>| desk.memory.expiries.get(&key.name("XAUUSD")).map(|at| at - desk.now);
+    let expiry = |desk: &Desk, key: Key<'_>| {
+        desk.memory.expiries.get(&key.name(Scope::Symbol("XAUUSD"))).map(|at| at - desk.now)
+    };
     desk.accept("order.created", CREATED);
     assert_eq!(expiry(&desk, Key::Order("1")), None);
     desk.accept("order.partially_filled", r#"{"order_id":"1","fill_volume":4,"fill_id":"a"}"#);
@@ -467,7 +471,7 @@ fn options_are_checked() {
         (None, None, Some(&b"tomorrow"[..])),
         (None, None, Some(b"\xff")),
     ] {
-        (bad.event_id, bad.source, bad.timestamp) = (event_id, source, timestamp);
+        (bad.labels.event_id, bad.labels.source, bad.labels.timestamp) = (event_id, source, timestamp);
         assert_eq!(desk.memory.publish(&[bad], &desk.settings, desk.now).unwrap_err().code, Code::BadField);
     }
     desk.settings.max_event_size = 3;

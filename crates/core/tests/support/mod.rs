@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use tradebus_core::event_type::EventType;
 use tradebus_core::key::Key;
+use tradebus_core::log::{Accepted, Labels, Receipt};
 use tradebus_core::memory::{Memory, Value};
 use tradebus_core::refusal::{Code, Outcome};
-use tradebus_core::session::{Accepted, Receipt, Request};
+use tradebus_core::session::Request;
 use tradebus_core::settings::Settings;
 
 pub const START: i64 = 1_763_402_400_000;
@@ -29,7 +30,7 @@ pub struct Options<'o> {
 
 impl Desk {
     pub fn new() -> Desk {
-        Desk { memory: Memory::new("XAUUSD"), settings: Settings::default(), now: START }
+        Desk { memory: Memory::of_symbol("XAUUSD"), settings: Settings::default(), now: START }
     }
 
     pub fn with(settings: Settings) -> Desk {
@@ -38,7 +39,7 @@ impl Desk {
 
     /// Sets one of the symbol's settings.
     pub fn set_instrument(&mut self, field: &str, value: &str) {
-        let name = Key::Instrument.name(&self.memory.symbol);
+        let name = Key::Instrument.name(self.memory.scope());
         let fields = self.memory.keys.entry(name).or_insert_with(|| Value::Hash(BTreeMap::new()));
         if let Value::Hash(fields) = fields {
             fields.insert(field.to_owned(), value.as_bytes().to_vec());
@@ -113,10 +114,11 @@ pub fn request<'a>(event_type: &str, data: &'a str, options: Options<'a>) -> Req
     Request {
         event_type: EventType::parse(event_type.as_bytes()).expect("a known type"),
         data: data.as_bytes(),
-        event_id: options.id.map(str::as_bytes),
-        timestamp: options.at.map(str::as_bytes),
-        source: None,
-        correlation_id: None,
+        labels: Labels {
+            event_id: options.id.map(str::as_bytes),
+            timestamp: options.at.map(str::as_bytes),
+            ..Labels::default()
+        },
         expect: options.expect,
     }
 }

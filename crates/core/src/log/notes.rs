@@ -2,15 +2,11 @@
 //! what is dropped. Of several changes to one key only the last is written.
 
 use crate::plan::{Expiry, IndexPatch, Plan};
-use crate::record::Record;
-use crate::refusal::Outcome;
 use crate::store::Slot;
-
-use super::subject::SubjectId;
 
 /// Notes on keys, by slot: slots are small numbers, given out one after the other.
 #[derive(Debug, Default)]
-pub struct Entities {
+pub struct Notes {
     notes: Vec<Note>,
 }
 
@@ -31,7 +27,7 @@ struct Membership {
     change: Option<(Slot, Option<i64>)>,
 }
 
-impl Entities {
+impl Notes {
     fn note(&self, slot: Slot) -> Option<&Note> {
         self.notes.get(slot.0 as usize)
     }
@@ -54,15 +50,12 @@ impl Entities {
         self.note_mut(slot).record = Some(at);
     }
 
-    /// Notes whether the entity was open before its first event of this command.
-    pub fn begin(&mut self, record: &Record<'_>, subject: &SubjectId<'_>) -> Outcome<()> {
-        let is_open = record.text("status")?.is_some_and(|status| subject.is_open(status));
-        let note = self.note_mut(record.slot());
+    /// Notes whether an entity, which its index knows as `member`, was open before its first event of this command.
+    pub fn begin(&mut self, slot: Slot, member: &str, is_open: impl FnOnce() -> bool) {
+        let note = self.note_mut(slot);
         if note.membership.is_none() {
-            let member = subject.id().to_owned();
-            note.membership = Some(Membership { member, is_open, change: None });
+            note.membership = Some(Membership { member: member.to_owned(), is_open: is_open(), change: None });
         }
-        Ok(())
     }
 
     /// Whether the entity is open now.
