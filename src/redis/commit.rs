@@ -224,7 +224,7 @@ impl Keyspace<'_> {
         let mut is_added = false;
         start(arguments, key);
         for patch in patches {
-            let member = RString::new(patch.member.as_bytes());
+            let member = RString::new(&patch.member);
             match patch.score {
                 Some(score) => {
                     is_added = true;
@@ -293,32 +293,18 @@ impl Keyspace<'_> {
         }
     }
 
-    /// Publishes, and tells the replicas to, behind the state that the messages speak of. In a cluster the bus
-    /// carries a message to every node, replicas included: an effect would double it there.
+    /// Publishes, behind the state that the messages speak of.
     fn publish(&self, messages: &[Message<'_>], pubsub: PubSub, arguments: &mut Vec<RString>) -> Vec<u64> {
-        let server = self.ctx.server();
-        let (command, send) = match pubsub {
-            PubSub::Off => return vec![0; messages.len()],
-            PubSub::Classic => (c"PUBLISH", api().publish_message),
-            PubSub::Sharded => (c"SPUBLISH", api().publish_message_shard),
-        };
-        let mut receivers = Vec::with_capacity(messages.len());
-        for message in messages {
+        let (server, scope) = (self.ctx.server(), self.scope());
+        let publish = |message: &Message<'_>| {
             let channel = match pubsub {
-                PubSub::Sharded => self.strings.sharded_channel(self.scope(), message.event_type),
-                _ => self.strings.classic_channel(self.scope(), message.event_type),
+                PubSub::Off => return 0,
+                PubSub::Classic => self.strings.classic_channel(scope, message.event_type),
+                PubSub::Sharded => self.strings.sharded_channel(scope, message.event_type),
             };
-            arguments.clear();
-            arguments.push(channel);
-            arguments.push(RString::new(message.body.as_bytes()));
-            // SAFETY: a live context and strings.
-            let reached = unsafe { send(server.as_ptr(), arguments[0].as_ptr(), arguments[1].as_ptr()) };
-            receivers.push(u64::try_from(reached).unwrap_or(0));
-            if !server.is_cluster() {
-                server.replicate(command, arguments, Target::Replicas);
-            }
-        }
-        receivers
+            server.publish(pubsub, channel, &message.body, arguments)
+        };
+        messages.iter().map(publish).collect()
     }
 
     /// The API deletes a hash or a sorted set with its last element.

@@ -3,7 +3,7 @@
 use crate::refusal::{quoted, Code, Outcome, Refusal};
 
 /// What kind of entity an event speaks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// An order.
     Order,

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod channel;
+pub mod dead_letter;
 pub mod decimal;
 pub mod entity;
 pub mod event;
@@ -24,8 +25,10 @@ pub mod memory;
 pub mod message;
 pub mod money;
 pub mod order;
+pub mod pending;
 pub mod plan;
 pub mod position;
+pub mod rebuild;
 pub mod record;
 pub mod refusal;
 pub mod risk;

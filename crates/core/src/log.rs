@@ -6,6 +6,8 @@ mod identity;
 pub mod journal;
 pub mod logged;
 pub mod notes;
+pub mod query;
+pub mod replay;
 pub mod tails;
 
 use std::borrow::Cow;

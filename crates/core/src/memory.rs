@@ -9,13 +9,15 @@ use crate::key::{Key, KeyType, Scope};
 use crate::log::journal::Journal;
 use crate::log::{Clock, Decision, Receipt};
 use crate::plan::{Expiry, Plan};
+use crate::rebuild::{Rebuild, Step};
 use crate::refusal::{Code, Outcome};
 use crate::session::{Request, Session};
 use crate::settings::Settings;
-use crate::store::{Direction, Flow, Slot, Span, Store};
+use crate::store::{Audit, Direction, Flow, Score, Slot, Span, Store};
 use crate::stream;
 use crate::stream_id::StreamId;
 use crate::time::Millis;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// A value of one of the types that keys have.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,8 +96,8 @@ pub struct Memory {
     pub messages: Vec<Published>,
     /// What the last command on a symbol remembered.
     pub journal: Option<Journal>,
-    /// The last id of each stream, by the name of its key: it outlives the entry.
-    last_ids: BTreeMap<String, StreamId>,
+    /// The last id of each stream and how many entries it has had, by the name of its key: they outlive the entries.
+    added: BTreeMap<String, (StreamId, u64)>,
     /// The fields of hashes that the last command set: key and name.
     pub fields_set: Vec<(String, String)>,
 }
@@ -118,7 +120,7 @@ impl Memory {
             expiries: BTreeMap::new(),
             messages: Vec::new(),
             journal: None,
-            last_ids: BTreeMap::new(),
+            added: BTreeMap::new(),
             fields_set: Vec::new(),
         }
     }
@@ -126,6 +128,11 @@ impl Memory {
     /// Whose keys these are.
     pub fn scope(&self) -> Scope<'_> {
         self.owner.scope()
+    }
+
+    /// The keys as a command that reads finds them.
+    pub fn view(&self) -> impl Store<'_> {
+        View { memory: self, opened: RefCell::default() }
     }
 
     /// The name of a key.
@@ -175,6 +182,29 @@ impl Memory {
         Ok(receipts[0])
     }
 
+    /// Does a slice of a rebuild, of so many parts.
+    ///
+    /// # Errors
+    /// As [`Rebuild::step`].
+    pub fn rebuild(
+        &mut self,
+        rebuild: &mut Rebuild,
+        settings: &Settings,
+        now: Millis,
+        mut parts: usize,
+    ) -> Outcome<Step> {
+        self.expire(now);
+        let view = View { memory: self, opened: RefCell::default() };
+        let mut may_go_on = || {
+            parts = parts.saturating_sub(1);
+            parts > 0
+        };
+        let (step, plan) = rebuild.step(&view, settings, now, &mut may_go_on)?;
+        let changes = Changes::of(plan, view);
+        self.apply(changes);
+        Ok(step)
+    }
+
     /// A hash, if there is one.
     pub fn hash(&self, key: Key<'_>) -> Option<&BTreeMap<String, Vec<u8>>> {
         match self.keys.get(&self.key_name(key)) {
@@ -210,7 +240,7 @@ impl Memory {
     fn remove(&mut self, name: &str) {
         self.keys.remove(name);
         self.expiries.remove(name);
-        self.last_ids.remove(name);
+        self.added.remove(name);
     }
 
     fn apply(&mut self, changes: Changes) {
@@ -219,7 +249,8 @@ impl Memory {
             let value = self.keys.entry(change.name.clone()).or_insert_with(|| Value::empty(change.key_type));
             match (value, change.write) {
                 (Value::Stream(entries), Write::Append(id, fields)) => {
-                    self.last_ids.insert(change.name.clone(), id);
+                    let (last_id, count) = self.added.entry(change.name.clone()).or_default();
+                    (*last_id, *count) = (id, *count + 1);
                     entries.insert(id, fields);
                 }
                 (Value::Stream(entries), Write::Trim { keep, min_id }) => {
@@ -313,7 +344,7 @@ impl Changes {
             }
         }
         for patch in plan.indexes {
-            push(patch.slot, Write::Score(patch.member, patch.score));
+            push(patch.slot, Write::Score(String::from_utf8_lossy(&patch.member).into_owned(), patch.score));
         }
         let published = |message: crate::plan::Message<'_>| Published {
             channel: channel::classic(scope, message.event_type.as_str()),
@@ -337,6 +368,14 @@ struct View<'a> {
 impl<'a> View<'a> {
     fn value(&self, slot: Slot) -> Option<&'a Value> {
         self.memory.keys.get(&self.opened.borrow()[slot.0 as usize].0)
+    }
+
+    fn name(&self, slot: Slot) -> String {
+        self.opened.borrow()[slot.0 as usize].0.clone()
+    }
+
+    fn added(&self, slot: Slot) -> Option<(StreamId, u64)> {
+        self.memory.added.get(&self.name(slot)).copied()
     }
 
     fn stream(&self, slot: Slot) -> Option<&'a Entries> {
@@ -395,7 +434,7 @@ impl<'a> Store<'a> for View<'a> {
 
     fn last_id(&self, slot: Slot) -> Option<StreamId> {
         self.value(slot)?;
-        self.memory.last_ids.get(&self.opened.borrow()[slot.0 as usize].0).copied()
+        self.added(slot).map(|(last_id, _)| last_id)
     }
 
     fn entries(&self, slot: Slot, span: Span, visit: &mut dyn FnMut(StreamId, &crate::store::Entry<'_>) -> Flow) {
@@ -418,5 +457,34 @@ impl<'a> Store<'a> for View<'a> {
         if let Some(Value::Hash(hash)) = self.value(slot) {
             hash.iter().for_each(|(field, value)| visit(field.as_bytes(), value));
         }
+    }
+}
+
+impl<'a> Audit<'a> for View<'a> {
+    fn entries_added(&self, slot: Slot) -> u64 {
+        self.added(slot).map_or(0, |(_, count)| count)
+    }
+
+    fn expires_at(&self, slot: Slot) -> Option<Millis> {
+        self.memory.expiries.get(&self.name(slot)).copied()
+    }
+
+    fn score(&self, slot: Slot, member: &str) -> Score {
+        match self.value(slot) {
+            Some(Value::SortedSet(members)) => members.get(member).map_or(Score::Absent, |&score| Score::Whole(score)),
+            _ => Score::Absent,
+        }
+    }
+
+    /// Three at a time, since going on is to be tried, by a digest that stays when others leave.
+    fn members(&self, slot: Slot, cursor: u64, visit: &mut dyn FnMut(&[u8])) -> u64 {
+        let Some(Value::SortedSet(members)) = self.value(slot) else {
+            return 0;
+        };
+        let place = |member: &str| xxh3_64(member.as_bytes()).max(1);
+        let mut left: Vec<_> = members.keys().filter(|member| place(member) >= cursor).collect();
+        left.sort_unstable_by_key(|member| place(member));
+        left.iter().take(3).for_each(|member| visit(member.as_bytes()));
+        left.get(3).map_or(0, |member| place(member))
     }
 }

@@ -32,6 +32,18 @@ pub struct Plan<'a> {
     pub messages: Vec<Message<'a>>,
 }
 
+impl Plan<'_> {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.appends.is_empty()
+            && self.hashes.is_empty()
+            && self.indexes.is_empty()
+            && self.expiries.is_empty()
+            && self.unlinks.is_empty()
+            && self.messages.is_empty()
+    }
+}
+
 /// What is added to one stream.
 #[derive(Debug)]
 pub struct Append<'a> {
@@ -101,13 +113,27 @@ pub struct HashPatch<'a> {
     pub delete: Vec<Name<'a>>,
 }
 
+impl HashPatch<'_> {
+    /// The same, borrowing nothing.
+    pub fn into_owned(self) -> HashPatch<'static> {
+        let owned = |(name, value): (Name<'_>, Text<'_>)| -> (Name<'static>, Text<'static>) {
+            (Cow::Owned(name.into_owned()), Cow::Owned(value.into_owned()))
+        };
+        HashPatch {
+            slot: self.slot,
+            set: self.set.into_iter().map(owned).collect(),
+            delete: self.delete.into_iter().map(|name| Cow::Owned(name.into_owned())).collect(),
+        }
+    }
+}
+
 /// A change of membership of an index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IndexPatch {
     /// The sorted set.
     pub slot: Slot,
     /// The entity's id.
-    pub member: String,
+    pub member: Vec<u8>,
     /// In, with this score (Unix ms), or out.
     pub score: Option<i64>,
 }

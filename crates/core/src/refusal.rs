@@ -44,12 +44,15 @@ codes! {
     Oom = "OOM", retry: true,
         when: "The server is above `maxmemory` and cannot evict. Redis itself refuses the command.",
         remedy: "Free memory or raise `maxmemory`, then send the same command again.";
+    NoPerm = "NOPERM", retry: false,
+        when: "The user may not run the command on this symbol or stream, or may not publish on a channel of a replay. As a rule Redis itself refuses the command.",
+        remedy: "Grant the permission, as in docs/commands; `ACL LOG` tells what was missing.";
     BadSymbol = "BADSYMBOL", retry: false,
         when: "The symbol (or stream name) is empty, longer than 64 bytes, or has a byte that is not printable ASCII, a space, or one of `{ } * ? [ ] \\ \"`.",
         remedy: "Use the instrument's plain name, such as `BTC/USDT:USDT`.";
     BadEvent = "BADEVENT", retry: false,
-        when: "The event type is none of the known ones.",
-        remedy: "Use one of the types in docs/events.md; the text names the nearest.";
+        when: "The event type is none of the known ones or, in a stream, is not a letter with letters, digits, `_` and `.` behind it, at most 64 bytes.",
+        remedy: "Use one of the types in docs/events.md, of which the text names the nearest; in a stream, a name as the text says.";
     TooBig = "TOOBIG", retry: false,
         when: "The event's data is larger than `tradebus.max-event-size`, a batch is over its limits, or a bounded hash is full.",
         remedy: "Send less, or raise the limit that the text names.";
@@ -66,8 +69,8 @@ codes! {
         when: "The event id, or the fill id, is known with other content.",
         remedy: "Two different facts bear one id: give the new one its own.";
     NotFound = "NOTFOUND", retry: true,
-        when: "The order, position or signal is unknown and `tradebus.lifecycle` is `strict`.",
-        remedy: "Publish its created, opened or generated event first.";
+        when: "The order, position or signal is unknown and `tradebus.lifecycle` is `strict`; or there is no such consumer group.",
+        remedy: "Publish its created, opened or generated event first; make the group with XGROUP CREATE.";
     VersionConflict = "VERSIONCONFLICT", retry: false,
         when: "EXPECT names another version than the entity has.",
         remedy: "Read the entity again, decide again, and send the version it has now.";

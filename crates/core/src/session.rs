@@ -26,7 +26,7 @@ use crate::stream_id::StreamId;
 use crate::time::Millis;
 use crate::word::Word;
 use identity::Recalled;
-use subject::SubjectId;
+pub use subject::{begins_life, SubjectId};
 
 /// One event to be published, as the command has it.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +111,21 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
             Answer::Known(first) => return Ok(self.accept_repeat(first, &event, labels.event_id.unwrap_or_default())),
         };
         self.log.append(EventName::Trade(event.event_type), &event, &labels, id, happened_at, judged)
+    }
+
+    /// Judges an event that a log has accepted as `id` again, with the state that it was judged on. Nothing is said of
+    /// it, only its entity changes.
+    ///
+    /// # Errors
+    /// Any refusal: then the state is not that one.
+    pub fn fold(
+        &mut self,
+        event: &Event<'a>,
+        event_id: Option<&'a str>,
+        id: StreamId,
+        happened_at: Millis,
+    ) -> Outcome<()> {
+        self.judge(event, event_id, None, id, happened_at).map(|_| ())
     }
 
     /// Ends the work: everything that the accepted events change, in one plan.
@@ -278,11 +293,7 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
                 self.log.notes.set_index(slot, index, score);
             }
         }
-        let ttl = match (subject, verdict.open) {
-            (SubjectId::Signal(_), true) => self.log.settings.signal_ttl_ms,
-            (_, true) => 0,
-            (_, false) => self.log.settings.closed_ttl_ms,
-        };
+        let ttl = subject.ttl_ms(verdict.open, self.log.settings);
         let was_open = self.log.notes.set_open(slot, verdict.open);
         let had_none = was_open || !self.log.records[at].is_stored() && !self.log.notes.has_expiry(slot);
         let expiry = match ttl {

@@ -3,6 +3,7 @@
 use crate::key::Key;
 use crate::refusal::Outcome;
 use crate::stream_id::StreamId;
+use crate::time::Millis;
 
 /// A key that has been opened, and its type checked, for this command. A [`crate::plan::Plan`] names keys by
 /// slot only, so nothing can be written whose type was not checked before the first write.
@@ -45,6 +46,33 @@ pub trait Store<'a> {
 
     /// Calls `visit` with every field of a hash, of any size, in no order; a field may come twice.
     fn hash_each(&self, slot: Slot, visit: &mut dyn FnMut(&[u8], &[u8]));
+}
+
+/// What a comparison of the store with its log reads beside what a decision does.
+pub trait Audit<'a>: Store<'a> {
+    /// How many entries a stream has ever had; 0 when it does not exist.
+    fn entries_added(&self, slot: Slot) -> u64;
+
+    /// When a key expires, Unix ms.
+    fn expires_at(&self, slot: Slot) -> Option<Millis>;
+
+    /// Where a member is in a sorted set.
+    fn score(&self, slot: Slot, member: &str) -> Score;
+
+    /// Calls `visit` with some members of a sorted set, from a cursor on that is 0 at first; gives the next cursor, 0
+    /// at the end. What is a member all the while is visited, perhaps twice.
+    fn members(&self, slot: Slot, cursor: u64, visit: &mut dyn FnMut(&[u8])) -> u64;
+}
+
+/// The score of a member of a sorted set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Score {
+    /// It is no member.
+    Absent,
+    /// A whole number.
+    Whole(i64),
+    /// None that tradebus writes.
+    Foreign,
 }
 
 /// A part of a stream, both ends included.

@@ -2,15 +2,19 @@
 //! stream's schema.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use crate::event::Event;
 use crate::event_name::{EventName, StreamType};
 use crate::key::{Key, Scope};
+use crate::log::journal::Journal;
+use crate::log::tails::{Tail, TYPES};
 use crate::log::{Accepted, Clock, Decision, Judged, Judgement, Labels, Log};
 use crate::plan::Name;
-use crate::refusal::Outcome;
+use crate::refusal::{quoted, Code, Outcome};
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Direction, Entry, Flow, Slot, Span, Store};
+use crate::stream_id::StreamId;
 
 /// One event to be published, as the command has it.
 #[derive(Clone, Copy, Debug)]
@@ -76,9 +80,134 @@ fn retain<'a, S: Store<'a>>(log: &mut Log<'_, 'a, S>, event_type: &str) -> Outco
     let id = Some(Cow::Owned(entry.id.to_string().into_bytes()));
     let values: Vec<_> = std::iter::once(("id", id)).chain(RETAINED.map(|field| (field, value_of(field)))).collect();
     let record = &mut log.records[last];
-    record.load_named(log.store, values.iter().map(|(field, _)| Name::Owned(retained_field(event_type, field))));
+    // The number of types as well: unread, it would be written again with every event.
+    let names = values.iter().map(|(field, _)| Name::Owned(retained_field(event_type, field)));
+    record.load_named(log.store, names.chain([Name::Borrowed(TYPES)]));
     for (field, value) in values {
         record.put(retained_field(event_type, field), value);
     }
     Ok(())
+}
+
+/// The newest event of a type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Newest {
+    /// Its id.
+    pub id: StreamId,
+    /// Its fields as the log has them: the type, then those of [`RETAINED`] that it has, in their order.
+    pub fields: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl Newest {
+    fn new(id: StreamId, event_type: &str) -> Newest {
+        Newest { id, fields: vec![("type", event_type.as_bytes().to_vec())] }
+    }
+
+    fn push(&mut self, field: &'static str, value: Option<&[u8]>) {
+        self.fields.extend(value.map(|value| (field, value.to_vec())));
+    }
+
+    /// Bytes of all values.
+    fn size(&self) -> usize {
+        self.fields.iter().map(|(_, value)| value.len()).sum()
+    }
+}
+
+/// The newest event of a type, as the log has it or, once it was trimmed, as it is retained. `None` when there was
+/// none, or it was added by hand and its entry is gone.
+///
+/// # Errors
+/// WRONGTYPE, CORRUPT.
+pub fn newest<'a, S: Store<'a>>(store: &S, stream: &str, event_type: StreamType<'_>) -> Outcome<Option<Newest>> {
+    let (log, name) = (store.open(Key::Log)?, EventName::Stream(event_type.as_str()));
+    let journal = Journal::open(store, Scope::Stream(stream), log, || store.open(Key::Last), None, Some(name))?;
+    match journal.newest(name) {
+        StreamId::ZERO => Ok(None),
+        id => find(store, log, event_type.as_str(), id),
+    }
+}
+
+/// The newest event of each type, by the type's name.
+///
+/// # Errors
+/// TOOBIG when they are more than `size_max` bytes together, WRONGTYPE, CORRUPT.
+pub fn newest_of_each<'a, S: Store<'a>>(store: &S, stream: &str, size_max: usize) -> Outcome<Vec<Newest>> {
+    let log = store.open(Key::Log)?;
+    let journal = Journal::open(store, Scope::Stream(stream), log, || store.open(Key::Last), None, None)?;
+    let mut size = 0;
+    let mut all = Vec::new();
+    for (event_type, tail) in tails(store, &journal)? {
+        let Some(newest) = find(store, log, &event_type, tail.newest)? else {
+            continue;
+        };
+        size += newest.size();
+        if size > size_max {
+            return Err(Code::TooBig.because(format!(
+                "the newest events are more than {size_max} bytes together; ask for one type at a time"
+            )));
+        }
+        all.push(newest);
+    }
+    Ok(all)
+}
+
+/// Every type of a stream that has had events, with its tail. `journal` knows what `events:{T}:last` is behind with.
+///
+/// # Errors
+/// WRONGTYPE, CORRUPT.
+pub fn tails<'a, S: Store<'a>>(store: &S, journal: &Journal) -> Outcome<BTreeMap<String, Tail>> {
+    let last = store.open(Key::Last)?;
+    let mut tails = BTreeMap::new();
+    let mut fault = Ok(());
+    store.hash_each(last, &mut |field, value| {
+        // What is no type's tail, the journal's own fields and what is retained, has a colon in its name.
+        if field.contains(&b':') || fault.is_err() {
+            return;
+        }
+        match (StreamType::parse(field), Tail::parse(value)) {
+            (Ok(name), Some(tail)) => {
+                tails.insert(name.as_str().to_owned(), tail);
+            }
+            _ => {
+                fault = Err(Code::Corrupt.because(format!(
+                    "stored field {} must be a type with '<id> <count>', not {}",
+                    quoted(field),
+                    quoted(value)
+                )));
+            }
+        }
+    });
+    fault?;
+    tails.extend(journal.types().into_iter().map(|(name, tail)| (name.to_owned(), tail)));
+    tails.retain(|_, tail| tail.count > 0);
+    Ok(tails)
+}
+
+/// The event with an id, from the log or from what is retained of the type.
+fn find<'a, S: Store<'a>>(store: &S, log: Slot, event_type: &str, id: StreamId) -> Outcome<Option<Newest>> {
+    let mut found = None;
+    let span = Span { lowest: id, highest: id, direction: Direction::Forward };
+    store.entries(log, span, &mut |id, entry: &Entry<'_>| {
+        let mut newest = Newest::new(id, event_type);
+        for field in RETAINED {
+            let value = entry.iter().find(|(name, _)| *name == field.as_bytes()).map(|&(_, value)| value);
+            newest.push(field, value);
+        }
+        found = Some(newest);
+        Flow::Stop
+    });
+    if found.is_some() {
+        return Ok(found);
+    }
+    let last = store.open(Key::Last)?;
+    let names = ["id"].into_iter().chain(RETAINED).map(|field| retained_field(event_type, field));
+    let names: Vec<String> = names.collect();
+    let mut values = Vec::with_capacity(names.len());
+    store.hash_get(last, &names.iter().map(String::as_str).collect::<Vec<_>>(), &mut values);
+    let is_retained = |text: &[u8]| StreamId::from_bytes(text) == Some(id);
+    Ok(values.first().copied().flatten().filter(|text| is_retained(text)).map(|_| {
+        let mut newest = Newest::new(id, event_type);
+        RETAINED.iter().zip(&values[1..]).for_each(|(field, value)| newest.push(field, *value));
+        newest
+    }))
 }

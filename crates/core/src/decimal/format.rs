@@ -56,5 +56,5 @@ fn push_digits(magnitude: U256, out: &mut String) {
 }
 
 fn push_zeros(count: usize, out: &mut String) {
-    out.extend(std::iter::repeat('0').take(count));
+    out.extend(std::iter::repeat_n('0', count));
 }

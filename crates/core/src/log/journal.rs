@@ -220,6 +220,16 @@ impl Journal {
         self.lag > 0 && (self.lag >= self.lag_max || trims_lag) || self.must_flush
     }
 
+    /// Writes everything, whatever the hash holds, with `seen` as the event ids that are remembered.
+    pub fn rewrite<'a, S: Store<'a>>(&mut self, store: &S, last: &mut Record<'a>, seen: Generations) {
+        self.seen = seen;
+        self.tails.forget_flushed();
+        last.load(store, &[LOG_ID]);
+        last.load_named(store, self.tails.each().into_iter().map(|(name, _)| name.to_owned().into()));
+        self.must_flush = true;
+        self.flush(store, last);
+    }
+
     /// Writes what the hash does not hold yet; all of it when the hash was removed by hand.
     pub fn flush<'a, S: Store<'a>>(&mut self, store: &S, last: &mut Record<'a>) {
         if !last.is_stored() {

@@ -117,7 +117,7 @@ impl Notes {
                 continue;
             }
             if let Some(Membership { member, change: Some((index, score)), .. }) = note.membership {
-                plan.indexes.push(IndexPatch { slot: index, member, score });
+                plan.indexes.push(IndexPatch { slot: index, member: member.into_bytes(), score });
             }
             if let Some(expiry) = note.expiry {
                 plan.expiries.push((slot, expiry));

@@ -15,7 +15,7 @@ use crate::stream_id::StreamId;
 pub const STREAM_TYPES_MAX: u64 = 256;
 
 /// How many types a stream has had. Its name begins as no type can.
-const TYPES: &str = ":types";
+pub const TYPES: &str = ":types";
 
 /// The events of one type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,19 +6,26 @@ use crate::event::Event;
 use crate::event_type::{EventType, Subject};
 use crate::key::Key;
 use crate::refusal::Outcome;
+use crate::settings::Settings;
 use crate::word::Word;
 use crate::{order, position, signal};
 
 /// An order's, a position's or a signal's id.
 #[derive(Clone, Debug)]
 pub enum SubjectId<'a> {
+    /// An order's.
     Order(Cow<'a, str>),
+    /// A position's.
     Position(Cow<'a, str>),
+    /// A signal's.
     Signal(Cow<'a, str>),
 }
 
 impl<'a> SubjectId<'a> {
     /// Reads the id out of an event; `None` for types that speak of no entity. A signal's may be the event's own.
+    ///
+    /// # Errors
+    /// MISSING, BADFIELD.
     pub fn of(event: &Event<'a>, event_id: Option<&'a str>) -> Outcome<Option<SubjectId<'a>>> {
         Ok(Some(match event.event_type.subject() {
             Subject::Order => SubjectId::Order(event.required_id("order_id")?),
@@ -94,6 +101,17 @@ impl<'a> SubjectId<'a> {
             SubjectId::Order(_) => order::Status::parse(status).is_some_and(order::Status::is_open),
             SubjectId::Position(_) => position::Status::parse(status) == Some(position::Status::Active),
             SubjectId::Signal(_) => signal::Status::parse(status) == Some(signal::Status::Generated),
+        }
+    }
+}
+
+impl SubjectId<'_> {
+    /// How long the hash of one that is open, or not, is kept, in ms; 0: for ever.
+    pub fn ttl_ms(&self, is_open: bool, settings: &Settings) -> u64 {
+        match (self, is_open) {
+            (SubjectId::Signal(_), true) => settings.signal_ttl_ms,
+            (_, true) => 0,
+            (_, false) => settings.closed_ttl_ms,
         }
     }
 }
