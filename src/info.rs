@@ -17,6 +17,7 @@ pub struct Counters {
     stream_events: AtomicU64,
     replayed: AtomicU64,
     dead_lettered: AtomicU64,
+    repaired: AtomicU64,
 }
 
 static COUNTERS: Counters = Counters {
@@ -29,6 +30,7 @@ static COUNTERS: Counters = Counters {
     stream_events: AtomicU64::new(0),
     replayed: AtomicU64::new(0),
     dead_lettered: AtomicU64::new(0),
+    repaired: AtomicU64::new(0),
 };
 
 /// The counters of this server.
@@ -82,6 +84,11 @@ impl Counters {
         add(&self.replayed, events);
     }
 
+    /// A rebuild mended what differed from the log.
+    pub fn repaired(&self, differences: u64) {
+        add(&self.repaired, differences);
+    }
+
     /// Entries were moved to dead letters.
     pub fn dead_lettered(&self, entries: u64) {
         add(&self.dead_lettered, entries);
@@ -104,6 +111,7 @@ impl Counters {
         field("dedupe_forgotten", self.dedupe_forgotten.load(Relaxed));
         field("replayed", self.replayed.load(Relaxed));
         field("dead_lettered", self.dead_lettered.load(Relaxed));
+        field("repaired", self.repaired.load(Relaxed));
     }
 
     /// Accepted trade events, of any type. Allocates nothing.
@@ -121,6 +129,7 @@ impl Counters {
             &self.stream_events,
             &self.replayed,
             &self.dead_lettered,
+            &self.repaired,
         ];
         for counter in self.events.iter().chain(&self.refusals).chain(single) {
             counter.store(0, Relaxed);

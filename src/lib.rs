@@ -9,5 +9,7 @@ mod args;
 mod commands;
 mod config;
 mod info;
+mod rebuilds;
 #[allow(unsafe_code)]
 mod redis;
+mod schemas;

@@ -45,6 +45,8 @@ pub struct Arg {
     pub is_optional: bool,
     /// Whether it can come again and again.
     pub is_multiple: bool,
+    /// Whether the word comes again with it.
+    pub is_token_repeated: bool,
     /// The arguments of a block.
     pub parts: &'static [Arg],
 }
@@ -73,7 +75,7 @@ pub const STREAM: Arg = Arg::new("stream", ArgKind::Key);
 
 impl Arg {
     const fn new(name: &'static str, kind: ArgKind) -> Arg {
-        Arg { name, kind, token: None, is_optional: false, is_multiple: false, parts: &[] }
+        Arg { name, kind, token: None, is_optional: false, is_multiple: false, is_token_repeated: false, parts: &[] }
     }
 
     /// Any text.
@@ -132,6 +134,13 @@ impl Arg {
     #[must_use]
     pub const fn multiple(mut self) -> Arg {
         self.is_multiple = true;
+        self
+    }
+
+    /// The same, its word before it each time.
+    #[must_use]
+    pub const fn with_token_each(mut self) -> Arg {
+        self.is_token_repeated = true;
         self
     }
 }

@@ -45,6 +45,7 @@ type ServerInfo = *mut RedisModuleServerInfoData;
 type Text = *const c_char;
 type StreamId = *mut RedisModuleStreamID;
 type Cursor = *mut RedisModuleScanCursor;
+type User = *mut RedisModuleUser;
 type Apply = RedisModuleConfigApplyFunc;
 
 table! {
@@ -55,6 +56,7 @@ table! {
         set_module_options = RedisModule_SetModuleOptions: fn(Ctx, c_int);
         get_api = RedisModule_GetApi: fn(Text, *mut c_void) -> c_int;
         get_context_flags = RedisModule_GetContextFlags: fn(Ctx) -> c_int;
+        subscribe_to_server_event = RedisModule_SubscribeToServerEvent: fn(Ctx, RedisModuleEvent, RedisModuleEventCallback) -> c_int;
         get_selected_db = RedisModule_GetSelectedDb: fn(Ctx) -> c_int;
         milliseconds = RedisModule_Milliseconds: fn() -> mstime_t;
 
@@ -79,6 +81,7 @@ table! {
         call_reply_length = RedisModule_CallReplyLength: fn(Reply) -> usize;
         call_reply_array_element = RedisModule_CallReplyArrayElement: fn(Reply, usize) -> Reply;
         call_reply_string_ptr = RedisModule_CallReplyStringPtr: fn(Reply, *mut usize) -> Text;
+        call_reply_integer = RedisModule_CallReplyInteger: fn(Reply) -> c_longlong;
         call_reply_proto = RedisModule_CallReplyProto: fn(Reply, *mut usize) -> Text;
 
         open_key = RedisModule_OpenKey: fn(Ctx, Str, c_int) -> Key;
@@ -94,6 +97,7 @@ table! {
         scan_cursor_create = RedisModule_ScanCursorCreate: fn() -> Cursor;
         scan_cursor_destroy = RedisModule_ScanCursorDestroy: fn(Cursor);
         zset_add = RedisModule_ZsetAdd: fn(Key, f64, Str, *mut c_int) -> c_int;
+        zset_score = RedisModule_ZsetScore: fn(Key, Str, *mut f64) -> c_int;
         zset_rem = RedisModule_ZsetRem: fn(Key, Str, *mut c_int) -> c_int;
         stream_add = RedisModule_StreamAdd: fn(Key, c_int, StreamId, *mut Str, i64) -> c_int;
         stream_trim_by_length = RedisModule_StreamTrimByLength: fn(Key, c_int, c_longlong) -> c_longlong;
@@ -102,6 +106,15 @@ table! {
         stream_iterator_stop = RedisModule_StreamIteratorStop: fn(Key) -> c_int;
         stream_iterator_next_id = RedisModule_StreamIteratorNextID: fn(Key, StreamId, *mut std::ffi::c_long) -> c_int;
         stream_iterator_next_field = RedisModule_StreamIteratorNextField: fn(Key, *mut Str, *mut Str) -> c_int;
+
+        get_client_id = RedisModule_GetClientId: fn(Ctx) -> c_ulonglong;
+        get_client_user_name_by_id = RedisModule_GetClientUserNameById: fn(Ctx, u64) -> Str;
+        get_current_user_name = RedisModule_GetCurrentUserName: fn(Ctx) -> Str;
+        get_module_user_from_user_name = RedisModule_GetModuleUserFromUserName: fn(Str) -> User;
+        free_module_user = RedisModule_FreeModuleUser: fn(User);
+        acl_check_key_permissions = RedisModule_ACLCheckKeyPermissions: fn(User, Str, c_int) -> c_int;
+        acl_check_channel_permissions = RedisModule_ACLCheckChannelPermissions: fn(User, Str, c_int) -> c_int;
+        acl_add_log_entry = RedisModule_ACLAddLogEntry: fn(Ctx, User, Str, RedisModuleACLLogEntryReason);
 
         replicate = RedisModule_Replicate: fn(Ctx, Text, Text, ...) -> c_int;
         publish_message = RedisModule_PublishMessage: fn(Ctx, Str, Str) -> c_int;

@@ -94,6 +94,16 @@ impl<'r> ReplyPart<'r> {
         })
     }
 
+    pub fn as_ptr(self) -> *mut RedisModuleCallReply {
+        self.raw
+    }
+
+    /// An integer.
+    pub fn integer(self) -> Option<i64> {
+        // SAFETY: a live reply of the kind that is a number.
+        (self.kind() == raw::REDISMODULE_REPLY_INTEGER).then(|| unsafe { (api().call_reply_integer)(self.raw) })
+    }
+
     /// The text of a string or an error.
     pub fn bytes(self) -> Option<&'r [u8]> {
         if !matches!(self.kind(), raw::REDISMODULE_REPLY_STRING | raw::REDISMODULE_REPLY_ERROR) {
@@ -110,5 +120,7 @@ impl<'r> ReplyPart<'r> {
 
 /// The command is not allowed here; the number is the same on every system the server runs on.
 pub const EPERM: c_int = 1;
+/// The arguments do not fit; the number is the same on every system the server runs on.
+pub const EINVAL: c_int = 22;
 /// It is taken already; the number is the same on every system the server runs on.
 pub const EBUSY: c_int = 16;

@@ -106,7 +106,7 @@ impl<'c> Ctx<'c> {
     }
 
     /// The database that the client has selected.
-    pub(super) fn database(&self) -> c_int {
+    pub fn database(&self) -> c_int {
         // SAFETY: a live context.
         unsafe { (api().get_selected_db)(self.server.as_ptr()) }
     }

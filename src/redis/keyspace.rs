@@ -122,6 +122,11 @@ impl<'a> Keyspace<'a> {
         read(here.map(|(_, journal)| journal))
     }
 
+    /// Forgets the log's state: the next command reads it.
+    pub fn forget_journal(&self) {
+        *self.strings.journal.borrow_mut() = None;
+    }
+
     /// Remembers the log's state for the next command.
     pub fn remember_journal(&self, journal: Journal) {
         *self.strings.journal.borrow_mut() = Some((self.ctx.database(), journal));

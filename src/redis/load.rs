@@ -11,10 +11,11 @@ use super::ctx::{self, Arguments, Server};
 use super::effects::NEEDED_COMMANDS;
 use super::log::{c_string, log, warn, Level};
 use super::strings::{self, RString, OK};
-use super::{commit, config, info, registry};
+use super::{claim, commit, config, cron, info, registry};
 use crate::commands::COMMANDS;
 use crate::config::Defaults;
 use crate::info::counters;
+use crate::{rebuilds, schemas};
 
 const NAME: &std::ffi::CStr = c"tradebus";
 
@@ -105,6 +106,7 @@ unsafe fn load(ctx: *mut RedisModuleCtx, argv: *mut *mut RedisModuleString, argc
     set_options(server);
     registry::register(server, COMMANDS)?;
     config::register(server, &defaults)?;
+    cron::register(server)?;
     info::register(server);
     info::warn_of_eviction();
     log(Level::Notice, &format!("version {} is ready", env!("CARGO_PKG_VERSION")));
@@ -158,10 +160,13 @@ pub unsafe extern "C" fn RedisModule_OnUnload(_ctx: *mut RedisModuleCtx) -> c_in
 /// Returns all that is kept between commands: the library's memory goes with it, the server's strings do not.
 fn give_back() {
     if api::is_resolved() {
+        claim::clear();
         ctx::clear();
         commit::clear();
         config::clear();
         strings::clear();
+        schemas::clear();
+        rebuilds::clear();
     }
     drop(panic::take_hook());
 }

@@ -9,25 +9,35 @@
 //!    released, in that order, before the callback returns.
 //! 3. **The table is complete.** Nothing is called before [`api`] has resolved it while loading.
 
+mod acl;
 mod alloc;
 mod api;
+mod audit;
 mod call;
 mod cell;
+mod claim;
 mod commit;
 mod config;
+mod cron;
 mod ctx;
 mod effects;
 mod info;
+mod keys;
 mod keyspace;
 mod load;
 mod log;
+mod publish;
 mod read;
 mod registry;
 mod reply;
 mod scan;
+mod stats;
 mod strings;
 
+pub use cell::LockedCell;
+pub use claim::Group;
 pub use commit::CommitError;
 pub use ctx::Ctx;
 pub use keyspace::{Access, Keyspace};
 pub use registry::{Command, Registration};
+pub use stats::GroupStats;

@@ -78,7 +78,8 @@ impl<'a> Keyspace<'a> {
         self.plain(c"HGETALL", c"0v", &[self.key(slot).name]).map(Some)
     }
 
-    fn plain(&self, command: &CStr, modifiers: &CStr, arguments: &[RString]) -> Outcome<CallReply<'a>> {
+    /// Calls a plain command that only reads.
+    pub(super) fn plain(&self, command: &CStr, modifiers: &CStr, arguments: &[RString]) -> Outcome<CallReply<'a>> {
         let reply = self.ctx.server().call(command, modifiers, arguments);
         let reply = reply.map_err(|error| Code::Err.because(format!("{command:?} cannot be called: {error}")))?;
         match reply.whole().is_error() {

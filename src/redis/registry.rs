@@ -214,6 +214,9 @@ impl Texts {
         if arg.is_multiple {
             flags |= raw::REDISMODULE_CMD_ARG_MULTIPLE;
         }
+        if arg.is_token_repeated {
+            flags |= raw::REDISMODULE_CMD_ARG_MULTIPLE_TOKEN;
+        }
         RedisModuleCommandArg {
             name: self.keep(arg.name),
             type_: match arg.kind {

@@ -4,7 +4,7 @@
 use crate::support::{Client, Options, Server};
 
 /// Every command with arguments, and the flags of its key.
-const COMMANDS: [(&str, &[&str]); 8] = [
+const COMMANDS: [(&str, &[&str]); 20] = [
     (r#"TRADE.PUBLISH S order.created '{"order_id":"1","volume":1}'"#, READ_WRITE),
     (r#"TRADE.MPUBLISH S 1 trade.executed {} IDS a SOURCE b"#, READ_WRITE),
     ("TRADE.INSTRUMENT S SET currency USD", READ_WRITE),
@@ -13,6 +13,18 @@ const COMMANDS: [(&str, &[&str]); 8] = [
     ("TRADE.SIGNAL S 1", READ_ONLY),
     ("TRADE.ORDERS S COUNT 1", READ_ONLY),
     ("TRADE.POSITIONS S OFFSET 0", READ_ONLY),
+    ("TRADE.EVENTS S - + TYPE order.created", READ_ONLY),
+    ("TRADE.REPLAY S - + COUNT 1", READ_ONLY),
+    ("TRADE.REBUILD S DRYRUN", READ_WRITE),
+    ("TRADE.STATS S", READ_ONLY),
+    ("TRADE.CLAIM S workers me 0 1", READ_WRITE),
+    ("EVENT.PUBLISH S policy.updated {}", READ_WRITE),
+    ("EVENT.LAST S", READ_ONLY),
+    ("EVENT.RANGE S - +", READ_ONLY),
+    ("EVENT.REPLAY S - +", READ_ONLY),
+    ("EVENT.SCHEMA S LIST", READ_WRITE),
+    ("EVENT.STATS S", READ_ONLY),
+    ("EVENT.CLAIM S workers me 0 1", READ_WRITE),
 ];
 const READ_WRITE: &[&str] = &["RW", "access", "update"];
 const READ_ONLY: &[&str] = &["RO", "access"];
@@ -121,7 +133,7 @@ fn has_module_categories(server: &Server) -> bool {
 
 #[test]
 fn the_category_has_every_command() {
-    let server = Server::start(Options::new());
+    let server = Server::start(Options::new().module_args("consumer-groups workers"));
     let mut client = server.client();
     let categories = client.text("ACL CAT");
     assert_eq!(categories.contains("\"tradebus\""), has_module_categories(&server), "{categories}");

@@ -7,7 +7,7 @@ use crate::input::{COMMANDS, ERROR_MAX};
 use crate::support::{text, Options, Server};
 
 /// splitmix64: a sequence that a seed repeats.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -23,7 +23,7 @@ impl Random {
     }
 
     /// One of the words of a text.
-    fn word(&mut self, words: &'static str) -> &'static str {
+    pub fn word(&mut self, words: &'static str) -> &'static str {
         let place = self.below(words.split_whitespace().count());
         words.split_whitespace().nth(place).expect("below the count")
     }
@@ -38,7 +38,8 @@ const WORDS: &str =
     "ID IDS TIMESTAMP SOURCE CORRELATION EXPECT FULL SET OFFSET COUNT contract_size inverse position_mode \
     netting currency USD 0 1 2 3 -1 1000 1001 1e18 0.1 9223372036854775807 a b e 1763402400000 \
     2025-11-17T18:00:00Z * $";
-const TYPES: &str = "order.created order.partially_filled order.filled order.cancelled order.rejected order.modified \
+pub const TYPES: &str =
+    "order.created order.partially_filled order.filled order.cancelled order.rejected order.modified \
     position.opened position.modified position.partially_closed position.closed stop_loss.hit take_profit.hit \
     trade.executed trade.failed risk.limit_breached signal.generated signal.validated SIGNAL_REJECTED \
     order.shredded";
@@ -51,7 +52,7 @@ const VALUES: &str =
     1763402400000 \"\\u0000\"";
 
 /// An object that mostly parses and often fits an event.
-fn random_data(random: &mut Random) -> Vec<u8> {
+pub fn random_data(random: &mut Random) -> Vec<u8> {
     let id = random.word("\"a\" \"b\" 1");
     let mut data = format!(r#"{{"order_id":{id},"position_id":{id},"signal_id":{id},"limit":"l","reason":"r""#);
     for _ in 0..random.below(5) {

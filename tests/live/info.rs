@@ -1,8 +1,9 @@
 //! `INFO tradebus`: what happened since the start, in numbers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
-use crate::support::{Options, Server};
+use crate::support::{project_path, Options, Server};
 
 /// The counters that are not 0, without their prefix.
 fn counted(server: &Server) -> BTreeMap<String, u64> {
@@ -69,6 +70,117 @@ fn what_happens_is_counted() {
             ("receivers", 7),
         ],
     );
+}
+
+#[test]
+fn what_happens_on_streams_is_counted() {
+    let server = Server::start(Options::new());
+    let _listener = server.subscribe("SUBSCRIBE events:s:a");
+    let mut client = server.client();
+    for command in [
+        "EVENT.PUBLISH s a {} ID e",
+        "EVENT.PUBLISH s a {} ID e",
+        "EVENT.PUBLISH s b {}",
+        "EVENT.PUBLISH s b '{\"x\":1}' FULL",
+        r#"EVENT.SCHEMA s SET b '{"required":["x"]}'"#,
+        "EVENT.LAST s",
+        "EVENT.STATS s",
+    ] {
+        client.run(command);
+    }
+    for command in [
+        "EVENT.PUBLISH s b {}",
+        "EVENT.PUBLISH s B! {}",
+        "EVENT.PUBLISH s a '{\"x\":2}' ID e",
+        "EVENT.SCHEMA s SET b 1",
+    ] {
+        client.error(command);
+    }
+    assert_counted(
+        &server,
+        &[
+            ("stream_events", 3),
+            ("duplicates", 1),
+            ("receivers", 1),
+            ("refusals_total", 4),
+            ("refusals_schema", 1),
+            ("refusals_badevent", 1),
+            ("refusals_idconflict", 1),
+            ("refusals_badjson", 1),
+        ],
+    );
+}
+
+/// What is told again and what is given up are counted for symbols and streams together.
+#[test]
+fn what_consumers_make_of_it_is_counted() {
+    let server = Server::start(Options::new());
+    let mut client = server.client();
+    for (publish, family, log) in [
+        ("TRADE.PUBLISH S trade.executed {}", "TRADE", "trade:{S}:events"),
+        ("EVENT.PUBLISH S a {}", "EVENT", "events:{S}"),
+    ] {
+        let id = client.string(publish);
+        client.run(publish);
+        client.run(format!("{family}.REPLAY S - +"));
+        client.run(format!("XGROUP CREATE {log} g 0"));
+        client.run(format!("XREADGROUP GROUP g c STREAMS {log} >"));
+        client.run(format!("XCLAIM {log} g c 0 {id} RETRYCOUNT 9"));
+        client.run(format!("{family}.CLAIM S g d 0 5"));
+    }
+    let counted = counted(&server);
+    assert_eq!((counted["replayed"], counted["dead_lettered"]), (4, 2), "{counted:?}");
+}
+
+fn monitoring() -> String {
+    fs::read_to_string(project_path("docs/monitoring.md")).expect("the page")
+}
+
+#[test]
+fn every_field_is_documented() {
+    let server = Server::start(Options::new().config("maxmemory-policy allkeys-lru"));
+    let info = server.client().string("INFO tradebus");
+    let names = info.lines().filter_map(|line| Some(line.strip_prefix("tradebus_")?.split_once(':')?.0));
+    let kinds = names.map(|name| match name.split_once('_') {
+        Some(("events", rest)) if rest != "total" => "events_<type>",
+        Some(("refusals", rest)) if rest != "total" => "refusals_<code>",
+        _ => name,
+    });
+    let page = monitoring();
+    let section = page.split("| field | counts |").nth(1).expect("the table").split("\n\n").next().expect("its rows");
+    // Every second piece is code.
+    let documented = section.split('`').skip(1).step_by(2);
+    let is_field = |name: &&str| name.starts_with(char::is_alphabetic) && !name.contains(['.', '-', ' ']);
+    assert_eq!(kinds.collect::<BTreeSet<_>>(), documented.filter(is_field).collect());
+}
+
+/// As redis_exporter runs it, and as a user who may do no more than it needs.
+#[test]
+fn the_documented_script_replies_names_and_numbers() {
+    let page = monitoring();
+    let script = page.split("```lua\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a script");
+    let server = Server::start(Options::new());
+    let mut client = server.client();
+    client.run("ACL SETUSER exporter on >pw +eval +info +trade.stats %R~*");
+    client.run("TRADE.PUBLISH XAUUSD trade.executed {} ID e");
+    client.run("TRADE.PUBLISH XAUUSD trade.executed {} ID e");
+    client.run("XGROUP CREATE trade:{XAUUSD}:events risk 0");
+    let values = server.client_as("exporter", "pw").map(["EVAL", script, "0"]);
+    for (name, value) in [
+        ("tradebus_events_total", "1"),
+        ("tradebus_duplicates", "1"),
+        ("XAUUSD log_length", "1"),
+        ("XAUUSD risk lag", "1"),
+        ("XAUUSD risk pending", "0"),
+        ("BTCUSDT dead_letters", "0"),
+    ] {
+        assert_eq!(values.get(name).map(String::as_str), Some(value), "{name} of {values:?}");
+    }
+    assert!(values.values().all(|value| value.parse::<f64>().is_ok()), "{values:?}");
+    let info = client.string("INFO tradebus");
+    let numbers =
+        info.lines().filter(|line| line.split_once(':').is_some_and(|(_, v)| v.trim().parse::<u64>().is_ok()));
+    assert_eq!(values.keys().filter(|name| name.starts_with("tradebus_")).count(), numbers.count());
 }
 
 #[test]

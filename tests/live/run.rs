@@ -50,6 +50,10 @@ fn the_day_ends_as_recorded() {
         "\nOrders, by TRADE.ORDER\n",
         "\nPositions, by TRADE.POSITION\n",
         "XREVRANGE trade:{BTC/USDT:USDT}:events",
+        "> replay:trades:XAUUSD:order.created  {\"id\":\"",
+        "TRADE.REBUILD XAUUSD         differing 1  ",
+        "TRADE.REBUILD XAUUSD DRYRUN  differing 0  ",
+        "\nStatistics: TRADE.STATS XAUUSD\n",
         "events_total:40 ",
         "Every outcome is as recorded\n",
     ] {

@@ -76,12 +76,17 @@ impl Pair {
         Pair {
             client: server.client(),
             aof: Aof { read: 0 },
-            messages: server.subscribe("PSUBSCRIBE trades:*"),
+            messages: server.subscribe("PSUBSCRIBE trades:* events:*"),
             events: server.subscribe(KEYSPACE),
             twin_events: twin.subscribe(KEYSPACE),
             server,
             twin,
         }
+    }
+
+    /// Another connection to the server with the module.
+    pub fn connect(&self) -> Client {
+        self.server.client()
     }
 
     /// The effects since the last call, replayed on the twin, which must be the same then.

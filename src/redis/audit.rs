@@ -1,0 +1,73 @@
+//! What comparing the keys of a symbol with its log reads beside what a publish does. Rare, so plain commands do.
+
+use std::ptr;
+
+use tradebus_core::store::{Audit, Score, Slot};
+use tradebus_core::time::Millis;
+
+use super::api::api;
+use super::keyspace::Keyspace;
+use super::strings::{RString, OK};
+
+/// Members of a large sorted set that are read in one go.
+const MEMBERS_READ: i64 = 200;
+
+impl<'a> Audit<'a> for Keyspace<'a> {
+    fn entries_added(&self, slot: Slot) -> u64 {
+        let key = self.key(slot);
+        let arguments = [RString::new(b"STREAM"), key.name.clone()];
+        let Some(reply) = self.ctx.server().call(c"XINFO", c"v", &arguments).ok().filter(|_| key.exists()) else {
+            return 0;
+        };
+        let mut fields = reply.whole().elements();
+        while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
+            if name.bytes() == Some(b"entries-added") {
+                return value.integer().and_then(|added| u64::try_from(added).ok()).unwrap_or_default();
+            }
+        }
+        0
+    }
+
+    fn expires_at(&self, slot: Slot) -> Option<Millis> {
+        // SAFETY: null is answered as a key without an expiry; any other handle is open.
+        let at = unsafe { (api().get_abs_expire)(self.key(slot).handle) };
+        (at >= 0).then_some(at)
+    }
+
+    fn score(&self, slot: Slot, member: &str) -> Score {
+        let key = self.key(slot);
+        if !key.exists() {
+            return Score::Absent;
+        }
+        let member = RString::new(member.as_bytes());
+        let mut score = 0.0;
+        // SAFETY: an open handle of a sorted set.
+        if unsafe { (api().zset_score)(key.handle, member.as_ptr(), ptr::addr_of_mut!(score)) } != OK {
+            return Score::Absent;
+        }
+        // A double holds every whole number that a time can be.
+        let whole = score as i64;
+        match whole as f64 == score {
+            true => Score::Whole(whole),
+            false => Score::Foreign,
+        }
+    }
+
+    fn members(&self, slot: Slot, cursor: u64, visit: &mut dyn FnMut(&[u8])) -> u64 {
+        let key = self.key(slot);
+        if !key.exists() {
+            return 0;
+        }
+        let cursor = RString::new(cursor.to_string().as_bytes());
+        let arguments = [key.name, cursor, RString::new(b"COUNT"), RString::from_number(MEMBERS_READ)];
+        let Ok(reply) = self.ctx.server().call(c"ZSCAN", c"v", &arguments) else {
+            return 0;
+        };
+        let mut parts = reply.whole().elements();
+        let next = parts.next().and_then(|cursor| std::str::from_utf8(cursor.bytes()?).ok()?.parse().ok());
+        if let Some(members) = parts.next() {
+            members.elements().step_by(2).filter_map(|member| member.bytes()).for_each(visit);
+        }
+        next.unwrap_or(0)
+    }
+}
