@@ -8,6 +8,7 @@
 //! the server stays up until Ctrl-C. `TRADEBUS_TEST_SERVER` names another server binary than `redis-server`,
 //! `TRADEBUS_MODULE` another module than the release build.
 
+mod aftermath;
 mod day;
 mod player;
 mod report;
@@ -44,6 +45,9 @@ fn run() -> Outcome<()> {
     let ends = Player::new(&mut connection, listening.as_pubsub(), &screen)?.play(&day)?;
     screen.ends(&ends);
     screen.log(&mut connection, "BTC/USDT:USDT")?;
+    aftermath::replay(&mut connection, server.connect()?.as_pubsub(), &screen)?;
+    aftermath::rebuild(&mut connection, &screen)?;
+    aftermath::statistics(&mut connection, &screen)?;
     screen.info(&mut connection)?;
     screen.heading("Every outcome is as recorded");
     if env::var("ONCE").is_ok_and(|once| once == "1") {
@@ -51,7 +55,12 @@ fn run() -> Outcome<()> {
     }
     let port = server.port();
     screen.note("The server stays up until Ctrl-C. To look around, in another terminal:\n");
-    for example in ["TRADE.ORDERS BTC/USDT", "TRADE.POSITION 'BTC/USDT:USDT' PERP-BTC", "PSUBSCRIBE 'trades:*'"] {
+    for example in [
+        "TRADE.ORDERS BTC/USDT",
+        "TRADE.EVENTS XAUUSD - + REV COUNT 3",
+        "TRADE.POSITION 'BTC/USDT:USDT' PERP-BTC",
+        "PSUBSCRIBE 'trades:*'",
+    ] {
         screen.note(&format!("    redis-cli -p {port} {example}"));
     }
     server.wait()

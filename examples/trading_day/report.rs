@@ -89,9 +89,19 @@ impl Screen {
         println!("\n{}", self.paint(Tone::Heading, text));
     }
 
-    /// A sentence.
+    /// A sentence, over as many lines as it needs.
     pub fn note(&self, text: &str) {
-        println!("{text}");
+        for line in wrapped(text, COLUMNS) {
+            println!("{line}");
+        }
+    }
+
+    /// As much of a text as one line holds.
+    pub fn line(&self, text: &str) {
+        match text.char_indices().nth(COLUMNS - 3) {
+            Some((end, _)) => println!("{}...", &text[..end]),
+            None => println!("{text}"),
+        }
     }
 
     /// Settings of a symbol.
@@ -182,11 +192,7 @@ impl Screen {
         self.heading(&format!("The newest log entries: XREVRANGE {key} + - COUNT {LOG_SHOWN}"));
         for (id, fields) in entries {
             let field = |name: &str| fields.get(name).map_or("", String::as_str);
-            let line = format!("{id}  {:25}  {}", field("type"), field("data"));
-            match line.char_indices().nth(COLUMNS - 3) {
-                Some((end, _)) => println!("{}...", &line[..end]),
-                None => println!("{line}"),
-            }
+            self.line(&format!("{id}  {:25}  {}", field("type"), field("data")));
         }
         Ok(())
     }
