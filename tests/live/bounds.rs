@@ -1,7 +1,7 @@
 //! No call holds the server for long, however long the log is: a million entries, a million of them pending.
 //!
 //! What is measured is the server's own time of each call (SLOWLOG). The machine that tests run on is shared, so
-//! of calls that do the same the fastest counts, and of slices the 95th percentile.
+//! of calls that do the same the fastest counts, and of slices the median.
 
 use redis::Value;
 
@@ -9,8 +9,10 @@ use crate::support::{Client, Options, Server};
 
 const ENTRIES: i64 = 1_000_000;
 
-/// What a call may take, in microseconds: as `docs/monitoring.md` states it.
-const BOUND_US: i64 = 25_000;
+/// What a call may take with the largest COUNT, and a slice of a rebuild, in microseconds: as `docs/monitoring.md`
+/// states it.
+const BOUND_US: i64 = 50_000;
+const SLICE_US: i64 = 10_000;
 
 /// A log as a day of orders leaves it: created, filled in part, filled, and a record; four entries an order.
 const FILL_LOG: &str = r#"
@@ -26,32 +28,31 @@ const FILL_LOG: &str = r#"
         add('trade.executed', ',"trade_id":"t' .. order .. '","strategy":"momentum","entry":2000.50,"volume":2}')
     end"#;
 
-/// The server's time of every call since the last reset, in microseconds.
-fn times(client: &mut Client) -> Vec<i64> {
+/// The server's time of every call of `command` since the last reset, in microseconds. Plain commands that it calls
+/// have calls of their own in the SLOWLOG.
+fn times(client: &mut Client, command: &str) -> Vec<i64> {
     let Value::Array(calls) = client.run("SLOWLOG GET -1") else { panic!("SLOWLOG replies an array") };
     let time = |call: &Value| match call {
-        Value::Array(fields) => match fields[2] {
-            Value::Int(time) => time,
-            ref other => panic!("not a time: {other:?}"),
+        Value::Array(fields) => match (&fields[2], &fields[3]) {
+            (Value::Int(time), Value::Array(words)) => (words[0] == Value::BulkString(command.into())).then_some(*time),
+            other => panic!("not a time and a command: {other:?}"),
         },
         other => panic!("not a call: {other:?}"),
     };
-    client.run("SLOWLOG RESET");
-    let mut times: Vec<i64> = calls.iter().map(time).collect();
-    // What was asked for first is the SLOWLOG RESET before.
-    times.pop();
+    let mut times: Vec<i64> = calls.iter().filter_map(time).collect();
     times.sort_unstable();
+    client.run("SLOWLOG RESET");
     times
 }
 
 /// Runs a command several times; the fastest must be within the bound.
 #[track_caller]
 fn check(client: &mut Client, command: &str) {
-    client.run("SLOWLOG RESET");
     for _ in 0..5 {
         client.run(command);
     }
-    let times = times(client);
+    let times = times(client, command.split(' ').next().expect("a name"));
+    assert_eq!(times.len(), 5, "{command}");
     println!("{:8} us  {command}", times[0]);
     assert!(times[0] <= BOUND_US, "{command}: {times:?} us");
 }
@@ -67,9 +68,15 @@ fn a_long_log_holds_nobody_up() {
     }
     client.run("XGROUP CREATE trade:{S}:events workers 0");
     client.run("CONFIG SET slowlog-log-slower-than -1");
-    while client.int("EVAL \"return #redis.call('XREADGROUP', 'GROUP', 'workers', 'w', 'COUNT', 20000, 'STREAMS', KEYS[1], '>')[1][2]\" 1 trade:{S}:events") == 20_000 {}
+    let deliver = "redis.call('XREADGROUP', 'GROUP', 'workers', 'w', 'COUNT', ARGV[1], 'STREAMS', KEYS[1], '>')";
+    for _ in 0..=ENTRIES / 50_000 {
+        client.run(["EVAL", deliver, "1", "trade:{S}:events", "50000"]);
+    }
     client.run("CONFIG SET slowlog-log-slower-than 0");
-    assert!(client.int("XLEN trade:{S}:events") > ENTRIES);
+    // What the script added is new to `last`: a publish takes it in.
+    client.run("TRADE.PUBLISH S trade.executed {}");
+    let pending = client.text("XPENDING trade:{S}:events workers");
+    assert!(pending.starts_with("[1000001, "), "{pending}");
 
     for command in [
         "TRADE.EVENTS S - + COUNT 2000",
@@ -83,8 +90,9 @@ fn a_long_log_holds_nobody_up() {
         "TRADE.SYMBOLS 0 COUNT 2000",
         // Nothing is idle for so long: everything is looked at in vain.
         "TRADE.CLAIM S workers other 86400000 3 COUNT 2000",
-        "TRADE.CLAIM S workers other 0 1000 COUNT 1000",
-        "TRADE.CLAIM S workers other 0 0 COUNT 1000",
+        "TRADE.CLAIM S workers other 0 1000",
+        "TRADE.CLAIM S workers other 0 1000 COUNT 2000",
+        "TRADE.CLAIM S workers other 0 0 COUNT 2000",
     ] {
         check(&mut client, command);
     }
@@ -99,13 +107,9 @@ fn a_long_log_holds_nobody_up() {
             }
             next = client.map(format!("TRADE.REBUILD S FROM {next} {options}").as_str())["next"].clone();
         }
-        let times = times(&mut client);
-        let of_most = times[times.len() * 95 / 100];
-        println!(
-            "{of_most:8} us  TRADE.REBUILD S {options}, {} slices, the slowest {}",
-            times.len(),
-            times[times.len() - 1]
-        );
-        assert!(of_most <= BOUND_US, "TRADE.REBUILD {options}: {of_most} us");
+        let times = times(&mut client, "TRADE.REBUILD");
+        let [median, most, slowest] = [50, 95, 100].map(|percent| times[(times.len() - 1) * percent / 100]);
+        println!("{median:8} us  TRADE.REBUILD S {options}: {} slices, 95 % {most} us, all {slowest} us", times.len());
+        assert!(median <= SLICE_US, "TRADE.REBUILD {options}: {median} us");
     }
 }
