@@ -68,7 +68,7 @@ pub fn rebuild(connection: &mut Connection, screen: &Screen) -> Outcome<()> {
     for (options, differing, repaired) in [(" DRYRUN", "1", "0"), ("", "1", "1"), (" DRYRUN", "0", "0")] {
         let reply = rebuild_all(connection, SYMBOL, options)?;
         let shown: Vec<_> = reply.iter().map(|(name, number)| format!("{name} {number}")).collect();
-        screen.note(&format!("{:28}  {}", format!("TRADE.REBUILD {SYMBOL}{options}"), shown.join("  ")));
+        screen.note(&format!("{:27}  {}", format!("TRADE.REBUILD {SYMBOL}{options}"), shown.join("  ")));
         let found = (reply.get("differing").map(String::as_str), reply.get("repaired").map(String::as_str));
         if found != (Some(differing), Some(repaired)) {
             return Err(format!("{differing} should differ and {repaired} be repaired, but {found:?}"));
