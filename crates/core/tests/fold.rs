@@ -4,6 +4,7 @@
 mod support;
 
 use proptest::prelude::*;
+use support::events::any_event;
 use support::{Desk, Options};
 use tradebus_core::event_type::EventType;
 use tradebus_core::key::Key;
@@ -45,44 +46,8 @@ enum Happening {
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
-    let number = prop_oneof![(0..30_u32).prop_map(|n| n.to_string()), Just("0.5".to_owned()), Just("-1".to_owned())];
-    let names = prop::sample::select(vec![
-        "volume",
-        "price",
-        "fill_volume",
-        "fill_price",
-        "cum_qty",
-        "closed_volume",
-        "exit_price",
-        "entry_price",
-        "added_volume",
-        "fee",
-        "pnl",
-        "value",
-        "contract_size",
-        "timestamp",
-        "quote_volume",
-        "status",
-    ]);
-    let members = prop::collection::btree_map(names, number, 0..7);
-    let event =
-        (prop::sample::select(EventType::ALL), 1..4_u8, members, prop::option::of(0..4_u8), prop::option::of(0..6_u8));
-    let event = event.prop_map(|(event_type, id, members, fill, event_id)| {
-        let mut data = format!(
-            r#"{{"order_id":{id},"position_id":"{}","signal_id":"{}","limit":"l{id}","reason":"r","direction":"{}""#,
-            id % 2,
-            id % 2,
-            if id == 1 { "LONG" } else { "SELL" }
-        );
-        for (name, number) in &members {
-            data.push_str(&format!(r#","{name}":{number}"#));
-        }
-        if let Some(fill) = fill {
-            data.push_str(&format!(r#","fill_id":"{fill}""#));
-        }
-        data.push('}');
-        Happening::Event(event_type, data, event_id)
-    });
+    let event = (any_event(), prop::option::of(0..6_u8));
+    let event = event.prop_map(|((event_type, data), event_id)| Happening::Event(event_type, data, event_id));
     prop_oneof![
         30 => event,
         3 => prop::sample::select(vec![1_i64, 1_000, 60_000, 600_000, 90_000_000, 700_000_000]).prop_map(Happening::TimePasses),

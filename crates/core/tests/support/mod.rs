@@ -2,6 +2,8 @@
 // Each test program uses its own part of it.
 #![allow(dead_code)]
 
+pub mod events;
+
 use std::collections::BTreeMap;
 
 use tradebus_core::event_type::EventType;
