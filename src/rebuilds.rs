@@ -13,8 +13,8 @@ const RUNNING_MAX: usize = 4;
 /// One that is not gone on with for so long is dropped.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
-/// Entities that are freed in one go: about a millisecond's worth.
-const FREED: usize = 4_000;
+/// Entities that are freed in one go: about two milliseconds' worth.
+const FREED: usize = 10_000;
 
 static RUNNING: LockedCell<Running> = LockedCell::new(Running { list: Vec::new(), over: Vec::new(), begun: 0 });
 
@@ -29,7 +29,14 @@ impl Running {
     fn end(&mut self, is_over: impl Fn(&Entry) -> bool) {
         while let Some(place) = self.list.iter().position(&is_over) {
             let entry = self.list.swap_remove(place);
-            self.over.push(entry.rebuild);
+            self.free(entry.rebuild);
+        }
+    }
+
+    /// A small one at once, a large one bit by bit.
+    fn free(&mut self, rebuild: Rebuild) {
+        if rebuild.entities() > FREED {
+            self.over.push(rebuild);
         }
     }
 }
@@ -52,9 +59,10 @@ pub struct Entry {
 pub fn begin(symbol: &str, database: i32, mode: Mode, now_ms: u64) -> Outcome<Entry> {
     let mut running = RUNNING.borrow();
     running.end(|entry| entry.rebuild.symbol() == symbol && entry.database == database);
-    if running.list.len() >= RUNNING_MAX {
+    if running.list.len() + running.over.len() >= RUNNING_MAX {
         return Err(Code::Err.because(format!(
-            "{RUNNING_MAX} rebuilds are under way: go on with one, or wait until they are dropped after {} s",
+            "{RUNNING_MAX} rebuilds are under way, or their memory is being given back: go on with one, or wait; they are \
+             dropped after {} s without a call",
             IDLE_MAX.as_secs()
         )));
     }
@@ -92,25 +100,26 @@ pub fn keep(mut entry: Entry) {
     RUNNING.borrow().list.push(entry);
 }
 
-/// Ends one: everything was compared.
+/// Ends one: everything was compared, or it cannot be gone on with.
 pub fn end(entry: Entry) {
-    RUNNING.borrow().over.push(entry.rebuild);
+    RUNNING.borrow().free(entry.rebuild);
 }
 
 /// Ends those that nobody goes on with, and gives some of the memory of those that are over back.
 pub fn clean_up() {
     let mut running = RUNNING.borrow();
     running.end(|entry| entry.used.elapsed() >= IDLE_MAX);
-    if let Some(over) = running.over.last_mut() {
+    if let Some(over) = running.over.first_mut() {
         if over.give_back(FREED) == Step::Finished {
-            running.over.pop();
+            running.over.remove(0);
         }
     }
 }
 
-/// How many wait to be gone on with.
+/// How many wait to be gone on with, or hold memory still.
 pub fn count() -> usize {
-    RUNNING.borrow().list.len()
+    let running = RUNNING.borrow();
+    running.list.len() + running.over.len()
 }
 
 /// Gives everything back to the server, before the module is unloaded.

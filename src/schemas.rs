@@ -14,8 +14,9 @@ use crate::redis::LockedCell;
 /// Schemas kept at most.
 const KEPT_MAX: usize = 256;
 
-/// Bytes of their texts at most. The newest is kept whatever its size: else it would be compiled at every publish.
-const KEPT_BYTES_MAX: usize = 4 * 1_024 * 1_024;
+/// Bytes that they take at most, about. The newest is kept whatever its size: else it would be compiled at every
+/// publish.
+const KEPT_BYTES_MAX: usize = 32 * 1_024 * 1_024;
 
 /// The longest text that is compiled, which is the most that `tradebus.max-event-size` can allow. What it allows now
 /// may be less than when the schema was set.
@@ -58,15 +59,23 @@ pub fn check(scope: Scope<'_>, event_type: &str, text: &[u8], data: &[u8]) -> Ou
 
 impl Kept {
     fn keep(&mut self, text: &[u8], newest: Compiled) {
-        while self.schemas.len() >= KEPT_MAX || self.bytes + text.len() > KEPT_BYTES_MAX {
+        let bytes = text.len() + newest.schema.memory();
+        while self.schemas.len() >= KEPT_MAX || self.bytes + bytes > KEPT_BYTES_MAX {
             let oldest = self.schemas.iter().min_by_key(|(_, known)| known.used).map(|(text, _)| text.clone());
             let Some(oldest) = oldest else { break };
-            self.schemas.remove(&oldest);
-            self.bytes -= oldest.len();
+            if let Some(gone) = self.schemas.remove(&oldest) {
+                self.bytes -= oldest.len() + gone.schema.memory();
+            }
         }
-        self.bytes += text.len();
+        self.bytes += bytes;
         self.schemas.insert(text.to_vec(), newest);
     }
+}
+
+/// How many are kept, and about how many bytes they take.
+pub fn kept() -> (usize, usize) {
+    let kept = KEPT.borrow();
+    (kept.schemas.len(), kept.bytes)
 }
 
 /// Gives everything back to the server, before the module is unloaded.

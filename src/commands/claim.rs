@@ -47,7 +47,7 @@ impl Command for TradeClaim {
         since: "0.1.0",
         tips: "nondeterministic_output",
         arity: -6,
-        access: Access::Write,
+        access: Access::Relieve,
         speed: Speed::Slow,
         args: &[SYMBOL, GROUP, CONSUMER, MIN_IDLE, MAX_DELIVERIES, COUNT],
     };
@@ -68,7 +68,7 @@ impl Command for EventClaim {
         since: "0.1.0",
         tips: "nondeterministic_output",
         arity: -6,
-        access: Access::Write,
+        access: Access::Relieve,
         speed: Speed::Slow,
         args: &[STREAM, GROUP, CONSUMER, MIN_IDLE, MAX_DELIVERIES, COUNT],
     };
@@ -126,7 +126,7 @@ fn parse_name<'a>(what: &str, args: &mut Args<'a>) -> Outcome<&'a [u8]> {
 /// Claims entries of the stream `key` of `scope`, and replies.
 fn claim<'c>(ctx: &'c Ctx<'c>, scope: Scope<'c>, key: Key<'_>, args: Args<'c>) -> Outcome<()> {
     let request = Request::parse(args)?;
-    let keyspace = Keyspace::open_scope(ctx, scope, Access::Write)?;
+    let keyspace = Keyspace::open_scope(ctx, scope, Access::Relieve)?;
     let (log, dead) = (keyspace.open(key)?, keyspace.open(Key::Dead)?);
     let group = keyspace.group(log, request.group);
     let mut sweep = Sweep::new(group.sweep_begin(), request.wanted);

@@ -58,7 +58,11 @@ impl Command for TradeRebuild {
                 rebuilds::end(entry);
                 "0".to_owned()
             }
-            // What was refused can be tried again: a slice is all or nothing.
+            Err(refusal) if refusal.code == Code::Err => {
+                rebuilds::end(entry);
+                String::new()
+            }
+            // A key of another type can be removed, and the slice tried again: it is all or nothing.
             Ok(Step::Unfinished) | Err(_) => {
                 let token = entry.token.clone();
                 rebuilds::keep(entry);

@@ -4,6 +4,7 @@
 use tradebus_core::key::Scope;
 use tradebus_core::log::replay::{Prefix, Replay};
 use tradebus_core::refusal::{Code, Outcome};
+use tradebus_core::settings::PubSub;
 use tradebus_core::store::Direction;
 
 use crate::args::{once, Args};
@@ -98,10 +99,12 @@ fn replay<'a>(ctx: &Ctx<'a>, scope: Scope<'a>, args: Args<'a>) -> Outcome<()> {
     })?;
     let prefix = prefix.unwrap_or(Prefix::DEFAULT);
     let pubsub = config::settings().pubsub;
+    if pubsub == PubSub::Off {
+        return Err(Code::Err.because("nothing is published while tradebus.pubsub is off"));
+    }
     let mut replay = Replay::new(scope, i64::try_from(ctx.now_ms()).unwrap_or(i64::MAX));
     let next = query.read(ctx, Access::Publish, Direction::Forward, &mut |logged, _| replay.take(logged))?;
-    let channels: Option<Vec<_>> = replay.types().map(|name| prefix.channel(pubsub, scope, name)).collect();
-    let channels = channels.ok_or_else(|| Code::Err.because("nothing is published while tradebus.pubsub is off"))?;
+    let channels: Vec<_> = replay.types().filter_map(|name| prefix.channel(pubsub, scope, name)).collect();
     // Whoever may run the command may publish on the channels of the symbol, with the default prefix too.
     if prefix != Prefix::DEFAULT {
         let caller = ctx.caller();

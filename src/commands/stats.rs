@@ -19,7 +19,7 @@ pub struct TradeStats;
 /// What a stream's log and readers come to.
 pub struct EventStats;
 
-const COMPLEXITY: &str = "O(N) where N is the number of event types, consumer groups and consumers";
+const COMPLEXITY: &str = "O(N) where N is the number of consumer groups and consumers, and of a stream the size of the newest events of its types";
 
 impl Command for TradeStats {
     const SPEC: Spec = Spec {

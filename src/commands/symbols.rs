@@ -24,7 +24,7 @@ impl Command for Symbols {
         summary: "Iterates over the symbols that have a log on this node",
         complexity: "O(1) for every call, O(N) for a complete iteration, where N is the number of keys",
         since: "0.1.0",
-        tips: "nondeterministic_output request_policy:all_shards",
+        tips: "nondeterministic_output request_policy:special response_policy:special",
         arity: -2,
         access: Access::Read,
         speed: Speed::Slow,

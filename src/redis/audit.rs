@@ -2,7 +2,9 @@
 
 use std::ptr;
 
-use tradebus_core::store::{Audit, Score, Slot};
+use tradebus_core::refusal::Outcome;
+use tradebus_core::store::{Audit, History, Score, Slot};
+use tradebus_core::stream_id::StreamId;
 use tradebus_core::time::Millis;
 
 use super::api::api;
@@ -13,19 +15,24 @@ use super::strings::{RString, OK};
 const MEMBERS_READ: i64 = 200;
 
 impl<'a> Audit<'a> for Keyspace<'a> {
-    fn entries_added(&self, slot: Slot) -> u64 {
+    fn history(&self, slot: Slot) -> Outcome<History> {
         let key = self.key(slot);
-        let arguments = [RString::new(b"STREAM"), key.name.clone()];
-        let Some(reply) = self.ctx.server().call(c"XINFO", c"v", &arguments).ok().filter(|_| key.exists()) else {
-            return 0;
-        };
+        let mut history = History::default();
+        if !key.exists() {
+            return Ok(history);
+        }
+        let reply = self.plain(c"XINFO", c"v", &[RString::new(b"STREAM"), key.name])?;
         let mut fields = reply.whole().elements();
         while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-            if name.bytes() == Some(b"entries-added") {
-                return value.integer().and_then(|added| u64::try_from(added).ok()).unwrap_or_default();
+            match name.bytes() {
+                Some(b"entries-added") => history.added = value.integer().unwrap_or(0).try_into().unwrap_or(0),
+                Some(b"max-deleted-entry-id") => {
+                    history.deleted = value.bytes().and_then(StreamId::from_bytes).unwrap_or_default();
+                }
+                _ => {}
             }
         }
-        0
+        Ok(history)
     }
 
     fn expires_at(&self, slot: Slot) -> Option<Millis> {
@@ -53,21 +60,19 @@ impl<'a> Audit<'a> for Keyspace<'a> {
         }
     }
 
-    fn members(&self, slot: Slot, cursor: u64, visit: &mut dyn FnMut(&[u8])) -> u64 {
+    fn members(&self, slot: Slot, cursor: u64, visit: &mut dyn FnMut(&[u8])) -> Outcome<u64> {
         let key = self.key(slot);
         if !key.exists() {
-            return 0;
+            return Ok(0);
         }
         let cursor = RString::new(cursor.to_string().as_bytes());
         let arguments = [key.name, cursor, RString::new(b"COUNT"), RString::from_number(MEMBERS_READ)];
-        let Ok(reply) = self.ctx.server().call(c"ZSCAN", c"v", &arguments) else {
-            return 0;
-        };
+        let reply = self.plain(c"ZSCAN", c"v", &arguments)?;
         let mut parts = reply.whole().elements();
         let next = parts.next().and_then(|cursor| std::str::from_utf8(cursor.bytes()?).ok()?.parse().ok());
         if let Some(members) = parts.next() {
             members.elements().step_by(2).filter_map(|member| member.bytes()).for_each(visit);
         }
-        next.unwrap_or(0)
+        Ok(next.unwrap_or(0))
     }
 }

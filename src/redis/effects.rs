@@ -7,7 +7,7 @@ use super::ctx::Server;
 use super::log::warn;
 use super::strings::{as_vector, RString, OK};
 
-/// Every plain command that effects, reads and checks need. A replicated command that does not exist is
+/// Every plain command that effects, and reads that decide, need. A replicated command that does not exist is
 /// dropped without an error, so a server that has renamed one of them must not load the module at all.
 pub const NEEDED_COMMANDS: &[&str] = &[
     "SET",
@@ -29,8 +29,6 @@ pub const NEEDED_COMMANDS: &[&str] = &[
     "PERSIST",
     "UNLINK",
     "EXISTS",
-    "MEMORY",
-    "SCAN",
     "ZSCAN",
     "PUBLISH",
     "SPUBLISH",

@@ -11,7 +11,7 @@ use super::load::guarded;
 use super::log::{c_string, warn};
 use super::strings::{symbols_cached, OK};
 use crate::info::counters;
-use crate::rebuilds;
+use crate::{rebuilds, schemas};
 
 /// Why eviction is a risk, and what to do about it.
 const EVICTION_WARNING: &str =
@@ -55,6 +55,9 @@ unsafe extern "C" fn fill(info: *mut RedisModuleInfoCtx, for_crash_report: c_int
         counters().visit(number);
         number("symbols_cached", symbols_cached() as u64);
         number("rebuilds_running", rebuilds::count() as u64);
+        let (schemas, bytes) = schemas::kept();
+        number("schemas_cached", schemas as u64);
+        number("schemas_cached_bytes", bytes as u64);
         let policy = evicting_policy();
         number("eviction_risk", u64::from(policy.is_some()));
         if policy.is_some() {

@@ -27,6 +27,8 @@ pub enum Access {
     Publish,
     /// Reads and writes them.
     Write,
+    /// The same, when the server is out of memory too: what it writes lets others go on.
+    Relieve,
 }
 
 /// The keys of one symbol or stream during one command.
@@ -144,7 +146,7 @@ impl<'a> Keyspace<'a> {
     fn open_named(&self, name: RString, name_hash: u64, wanted: KeyType) -> Outcome<Slot> {
         let mode = match self.access {
             Access::Read | Access::Publish => raw::REDISMODULE_READ,
-            Access::Write => raw::REDISMODULE_READ | raw::REDISMODULE_WRITE,
+            Access::Write | Access::Relieve => raw::REDISMODULE_READ | raw::REDISMODULE_WRITE,
         };
         // SAFETY: a live context and name; the handle is closed by `drop`, before the context ends.
         let handle = unsafe { (api().open_key)(self.ctx.server().as_ptr(), name.as_ptr(), mode as c_int) };

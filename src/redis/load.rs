@@ -150,14 +150,35 @@ fn is_valkey() -> bool {
 /// # Safety
 /// Called by the server, on a loaded module.
 #[no_mangle]
-pub unsafe extern "C" fn RedisModule_OnUnload(_ctx: *mut RedisModuleCtx) -> c_int {
+pub unsafe extern "C" fn RedisModule_OnUnload(ctx: *mut RedisModuleCtx) -> c_int {
     guarded("unloading", ERR, || {
+        // SAFETY: the context of this very callback.
+        if let Some(rule) = unsafe { Server::new(ctx) }.and_then(rule_that_names_us) {
+            warn(&format!("not unloaded: an ACL rule names a command of tradebus, remove it first: {rule}"));
+            return ERR;
+        }
         give_back();
         OK
     })
 }
 
-/// Returns all that is kept between commands: the library's memory goes with it, the server's strings do not.
+/// A user's rules that name one of our commands. Redis 8 and Valkey 8 make the rules of all users again when a command
+/// goes, and end with an assertion at one whose command is gone.
+fn rule_that_names_us(server: Server<'_>) -> Option<String> {
+    let users = server.call(c"ACL", c"v", &[RString::new(b"LIST")]).ok()?;
+    let names_us = |word: &str| {
+        let word = word.trim_matches(['(', ')']).to_ascii_lowercase();
+        let command = word.strip_prefix(['+', '-']).unwrap_or_default();
+        COMMANDS.iter().any(|known| known.name().eq_ignore_ascii_case(command.split('|').next().unwrap_or_default()))
+    };
+    let rules: Vec<_> = users.whole().elements().filter_map(|user| user.bytes().map(String::from_utf8_lossy)).collect();
+    let rule = rules.iter().find(|rule| rule.split(' ').any(names_us))?;
+    // Digests of passwords are nobody's business.
+    let words: Vec<_> = rule.split(' ').filter(|word| !word.starts_with('#')).collect();
+    Some(words.join(" "))
+}
+
+/// Returns all that is kept between commands. What the libraries we use keep for themselves stays with the process.
 fn give_back() {
     if api::is_resolved() {
         claim::clear();

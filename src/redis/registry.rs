@@ -36,6 +36,11 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// The command's name.
+    pub fn name(&self) -> &'static str {
+        self.spec.name
+    }
+
     /// The entry of `C`.
     pub const fn of<C: Command>() -> Registration {
         Registration { spec: const { &C::SPEC }, entry: enter::<C> }
@@ -162,7 +167,7 @@ fn no_key_spec() -> RedisModuleCommandKeySpec {
 fn symbol_spec(access: Access) -> RedisModuleCommandKeySpec {
     let flags = match access {
         Access::Read | Access::Publish => raw::REDISMODULE_CMD_KEY_RO | raw::REDISMODULE_CMD_KEY_ACCESS,
-        Access::Write => {
+        Access::Write | Access::Relieve => {
             raw::REDISMODULE_CMD_KEY_RW | raw::REDISMODULE_CMD_KEY_ACCESS | raw::REDISMODULE_CMD_KEY_UPDATE
         }
     };
@@ -254,6 +259,7 @@ impl Spec {
             // Without this flag a command that replicates while writes are paused aborts the server.
             Access::Publish => "readonly may-replicate",
             Access::Write => "write deny-oom",
+            Access::Relieve => "write",
         };
         match self.speed {
             Speed::Constant => format!("{access} fast"),
@@ -265,7 +271,7 @@ impl Spec {
         let access = match self.access {
             Access::Read => "read",
             Access::Publish => "read pubsub",
-            Access::Write => "write",
+            Access::Write | Access::Relieve => "write",
         };
         let speed = match self.speed {
             Speed::Constant => "fast",

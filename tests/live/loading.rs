@@ -55,6 +55,30 @@ fn arguments_are_settings() {
     }
 }
 
+/// Newer servers end with an assertion when a command goes that a user's rules name.
+#[test]
+fn the_module_stays_while_a_user_is_allowed_its_commands() {
+    let server = Server::start(Options::new());
+    let mut client = server.client();
+    client.run("TRADE.PUBLISH S trade.executed {}");
+    for rule in ["+trade.publish", "+@all -TRADE.CLAIM", "+get (~a +event.schema ~b)"] {
+        let mut words = vec!["ACL", "SETUSER", "bot", "on", ">secret", "~BTC"];
+        let selector = rule.find('(').map(|at| &rule[at..]);
+        words.extend(rule[..rule.find('(').unwrap_or(rule.len())].split_whitespace());
+        words.extend(selector);
+        client.run(&words);
+        assert!(client.error("MODULE UNLOAD tradebus").starts_with("ERR"), "{rule}");
+        let log = server.log();
+        assert!(log.contains("not unloaded: an ACL rule names a command of tradebus"), "{rule}: {log}");
+        assert!(!log.contains("#2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"), "{rule}: {log}");
+        client.run("ACL DELUSER bot");
+    }
+    assert_eq!(client.text("TRADE.STATS S").matches("trade.executed").count(), 1);
+    client.run("ACL SETUSER reader on nopass ~BTC +@all");
+    client.run("MODULE UNLOAD tradebus");
+    client.run("PING");
+}
+
 /// Effects are built from these: without one of them, replicas would silently miss writes.
 #[test]
 fn a_renamed_command_refuses_to_load() {

@@ -1,7 +1,8 @@
 //! The keyspace of one symbol or stream in memory: the model that tests hold a server against, and a way to try the
 //! core without one.
 
-use std::cell::RefCell;
+mod view;
+
 use std::collections::BTreeMap;
 
 use crate::channel;
@@ -10,14 +11,14 @@ use crate::log::journal::Journal;
 use crate::log::{Clock, Decision, Receipt};
 use crate::plan::{Expiry, Plan};
 use crate::rebuild::{Rebuild, Step};
-use crate::refusal::{Code, Outcome};
+use crate::refusal::Outcome;
 use crate::session::{Request, Session};
 use crate::settings::Settings;
-use crate::store::{Audit, Direction, Flow, Score, Slot, Span, Store};
+use crate::store::{Slot, Store};
 use crate::stream;
 use crate::stream_id::StreamId;
 use crate::time::Millis;
-use xxhash_rust::xxh3::xxh3_64;
+use view::View;
 
 /// A value of one of the types that keys have.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,6 +97,8 @@ pub struct Memory {
     pub messages: Vec<Published>,
     /// What the last command on a symbol remembered.
     pub journal: Option<Journal>,
+    /// The highest id that was deleted by itself, by the name of the stream's key.
+    deleted: BTreeMap<String, StreamId>,
     /// The last id of each stream and how many entries it has had, by the name of its key: they outlive the entries.
     added: BTreeMap<String, (StreamId, u64)>,
     /// The fields of hashes that the last command set: key and name.
@@ -121,6 +124,7 @@ impl Memory {
             messages: Vec::new(),
             journal: None,
             added: BTreeMap::new(),
+            deleted: BTreeMap::new(),
             fields_set: Vec::new(),
         }
     }
@@ -132,7 +136,7 @@ impl Memory {
 
     /// The keys as a command that reads finds them.
     pub fn view(&self) -> impl Store<'_> {
-        View { memory: self, opened: RefCell::default() }
+        View::of(self)
     }
 
     /// The name of a key.
@@ -146,7 +150,7 @@ impl Memory {
     /// Any refusal, with its 1-based position when there are several events.
     pub fn publish(&mut self, requests: &[Request<'_>], settings: &Settings, now: Millis) -> Outcome<Vec<Receipt>> {
         self.expire(now);
-        let view = View { memory: self, opened: RefCell::default() };
+        let view = View::of(self);
         let clock = Clock { now, behind: StreamId::ZERO };
         let symbol = self.scope().name();
         let mut session = Session::open(&view, symbol, settings, clock, self.journal.as_ref())?;
@@ -173,7 +177,7 @@ impl Memory {
         check_schema: impl FnOnce() -> Outcome<()>,
     ) -> Outcome<Receipt> {
         self.expire(now);
-        let view = View { memory: self, opened: RefCell::default() };
+        let view = View::of(self);
         let clock = Clock { now, behind: StreamId::ZERO };
         let name = self.scope().name();
         let Decision { plan, receipts, .. } = stream::publish(&view, name, settings, clock, request, check_schema)?;
@@ -194,7 +198,7 @@ impl Memory {
         mut parts: usize,
     ) -> Outcome<Step> {
         self.expire(now);
-        let view = View { memory: self, opened: RefCell::default() };
+        let view = View::of(self);
         let mut may_go_on = || {
             parts = parts.saturating_sub(1);
             parts > 0
@@ -203,6 +207,23 @@ impl Memory {
         let changes = Changes::of(plan, view);
         self.apply(changes);
         Ok(step)
+    }
+
+    /// Deletes a key.
+    pub fn delete(&mut self, key: Key<'_>) {
+        let name = self.key_name(key);
+        self.remove(&name);
+    }
+
+    /// Deletes an entry of the log, as XDEL does.
+    pub fn delete_entry(&mut self, id: StreamId) {
+        let name = self.key_name(Key::Log);
+        if let Some(Value::Stream(log)) = self.keys.get_mut(&name) {
+            if log.remove(&id).is_some() {
+                let highest = self.deleted.entry(name).or_default();
+                *highest = id.max(*highest);
+            }
+        }
     }
 
     /// A hash, if there is one.
@@ -241,6 +262,7 @@ impl Memory {
         self.keys.remove(name);
         self.expiries.remove(name);
         self.added.remove(name);
+        self.deleted.remove(name);
     }
 
     fn apply(&mut self, changes: Changes) {
@@ -321,7 +343,7 @@ enum Write {
 impl Changes {
     fn of(plan: Plan<'_>, view: View<'_>) -> Changes {
         let scope = view.memory.scope();
-        let opened = view.opened.into_inner();
+        let opened = view.into_opened();
         let name = |slot: Slot| opened[slot.0 as usize].0.clone();
         let mut writes = Vec::new();
         let mut push =
@@ -356,135 +378,5 @@ impl Changes {
             unlinks: plan.unlinks.into_iter().map(name).collect(),
             messages: plan.messages.into_iter().map(published).collect(),
         }
-    }
-}
-
-/// The memory as one command sees it.
-struct View<'a> {
-    memory: &'a Memory,
-    opened: RefCell<Vec<(String, KeyType)>>,
-}
-
-impl<'a> View<'a> {
-    fn value(&self, slot: Slot) -> Option<&'a Value> {
-        self.memory.keys.get(&self.opened.borrow()[slot.0 as usize].0)
-    }
-
-    fn name(&self, slot: Slot) -> String {
-        self.opened.borrow()[slot.0 as usize].0.clone()
-    }
-
-    fn added(&self, slot: Slot) -> Option<(StreamId, u64)> {
-        self.memory.added.get(&self.name(slot)).copied()
-    }
-
-    fn stream(&self, slot: Slot) -> Option<&'a Entries> {
-        match self.value(slot) {
-            Some(Value::Stream(entries)) => Some(entries),
-            _ => None,
-        }
-    }
-}
-
-impl<'a> Store<'a> for View<'a> {
-    fn open(&self, key: Key<'_>) -> Outcome<Slot> {
-        let name = self.memory.key_name(key);
-        if self.memory.keys.get(&name).is_some_and(|value| value.key_type() != key.key_type()) {
-            return Err(Code::WrongType.because(format!("key {name} holds the wrong kind of value")));
-        }
-        let mut opened = self.opened.borrow_mut();
-        let known = opened.iter().position(|(other, _)| *other == name);
-        let at = known.unwrap_or_else(|| {
-            opened.push((name, key.key_type()));
-            opened.len() - 1
-        });
-        Ok(Slot(u32::try_from(at).unwrap_or(u32::MAX)))
-    }
-
-    fn exists(&self, slot: Slot) -> bool {
-        self.value(slot).is_some()
-    }
-
-    fn len(&self, slot: Slot) -> u64 {
-        self.value(slot).map_or(0, |value| value.len() as u64)
-    }
-
-    fn hash_get(&self, slot: Slot, fields: &[&str], values: &mut Vec<Option<&'a [u8]>>) {
-        values.clear();
-        let hash = match self.value(slot) {
-            Some(Value::Hash(hash)) => Some(hash),
-            _ => None,
-        };
-        values.extend(fields.iter().map(|field| hash?.get(*field).map(Vec::as_slice)));
-    }
-
-    /// As a server would, for hashes of up to 20 fields: both ways of reading are to be tried.
-    fn hash_all(&self, slot: Slot) -> Option<Vec<(&'a [u8], &'a [u8])>> {
-        match self.value(slot) {
-            Some(Value::Hash(hash)) if hash.len() <= 20 => {
-                Some(hash.iter().map(|(field, value)| (field.as_bytes(), value.as_slice())).collect())
-            }
-            _ => None,
-        }
-    }
-
-    fn newest_id(&self, slot: Slot) -> Option<StreamId> {
-        self.stream(slot)?.keys().next_back().copied()
-    }
-
-    fn last_id(&self, slot: Slot) -> Option<StreamId> {
-        self.value(slot)?;
-        self.added(slot).map(|(last_id, _)| last_id)
-    }
-
-    fn entries(&self, slot: Slot, span: Span, visit: &mut dyn FnMut(StreamId, &crate::store::Entry<'_>) -> Flow) {
-        let Some(entries) = self.stream(slot).filter(|_| !span.is_empty()) else {
-            return;
-        };
-        let mut within = entries.range(span.lowest..=span.highest);
-        while let Some((id, fields)) = match span.direction {
-            Direction::Forward => within.next(),
-            Direction::Backward => within.next_back(),
-        } {
-            let fields: Vec<_> = fields.iter().map(|(field, value)| (field.as_bytes(), value.as_slice())).collect();
-            if visit(*id, &fields) == Flow::Stop {
-                return;
-            }
-        }
-    }
-
-    fn hash_each(&self, slot: Slot, visit: &mut dyn FnMut(&[u8], &[u8])) {
-        if let Some(Value::Hash(hash)) = self.value(slot) {
-            hash.iter().for_each(|(field, value)| visit(field.as_bytes(), value));
-        }
-    }
-}
-
-impl<'a> Audit<'a> for View<'a> {
-    fn entries_added(&self, slot: Slot) -> u64 {
-        self.added(slot).map_or(0, |(_, count)| count)
-    }
-
-    fn expires_at(&self, slot: Slot) -> Option<Millis> {
-        self.memory.expiries.get(&self.name(slot)).copied()
-    }
-
-    fn score(&self, slot: Slot, member: &str) -> Score {
-        match self.value(slot) {
-            Some(Value::SortedSet(members)) => members.get(member).map_or(Score::Absent, |&score| Score::Whole(score)),
-            _ => Score::Absent,
-        }
-    }
-
-    /// Three at a time, since going on is to be tried, by a digest that stays when others leave.
-    fn members(&self, slot: Slot, cursor: u64, visit: &mut dyn FnMut(&[u8])) -> u64 {
-        let Some(Value::SortedSet(members)) = self.value(slot) else {
-            return 0;
-        };
-        let place = |member: &str| xxh3_64(member.as_bytes()).max(1);
-        let mut left: Vec<_> = members.keys().filter(|member| place(member) >= cursor).collect();
-        left.sort_unstable_by_key(|member| place(member));
-        left.iter().take(3).for_each(|member| visit(member.as_bytes()));
-        left.get(3).map_or(0, |member| place(member))
     }
 }

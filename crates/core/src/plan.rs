@@ -113,20 +113,6 @@ pub struct HashPatch<'a> {
     pub delete: Vec<Name<'a>>,
 }
 
-impl HashPatch<'_> {
-    /// The same, borrowing nothing.
-    pub fn into_owned(self) -> HashPatch<'static> {
-        let owned = |(name, value): (Name<'_>, Text<'_>)| -> (Name<'static>, Text<'static>) {
-            (Cow::Owned(name.into_owned()), Cow::Owned(value.into_owned()))
-        };
-        HashPatch {
-            slot: self.slot,
-            set: self.set.into_iter().map(owned).collect(),
-            delete: self.delete.into_iter().map(|name| Cow::Owned(name.into_owned())).collect(),
-        }
-    }
-}
-
 /// A change of membership of an index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IndexPatch {

@@ -20,14 +20,14 @@ use crate::log::logged::Logged;
 use crate::plan::Plan;
 use crate::refusal::{Code, Outcome};
 use crate::settings::Settings;
-use crate::store::{Audit, Flow, Slot, Span};
+use crate::store::{Audit, Flow, Slot, Span, Store};
 use crate::stream_id::StreamId;
 use crate::time::Millis;
 use compare::{Comparison, Reach};
 use fold::{EntityKey, Fold, Standing};
 
-/// Entities that one slice repairs at most: writing takes longer than looking.
-const REPAIRS_MAX: u64 = 200;
+/// Fields and members that one slice writes, about: writing takes longer than looking.
+const WRITTEN_MAX: usize = 4_000;
 
 /// Entities that one slice compares at most: their keys stay open until it ends.
 const COMPARED_MAX: usize = 1_000;
@@ -52,7 +52,7 @@ pub struct Progress {
     pub differing: u64,
     /// Those that were mended.
     pub repaired: u64,
-    /// Those of which the log does not hold the beginning.
+    /// Those of which the log does not tell everything.
     pub skipped: u64,
 }
 
@@ -70,6 +70,8 @@ pub struct Rebuild {
     mode: Mode,
     symbol: String,
     fold: Fold,
+    /// Folds that had to be begun again, and are still to be freed.
+    worn: Vec<Fold>,
     /// The newest entry that was folded.
     position: StreamId,
     /// `None` before the first slice.
@@ -80,11 +82,13 @@ pub struct Rebuild {
     progress: Progress,
 }
 
-/// How much of the log was gone when the fold began, and how much there had been.
+/// What the log had had at the last slice, and how much of it was gone when the fold began.
 #[derive(Clone, Copy, Debug)]
 struct Extent {
     added: u64,
     gone: u64,
+    /// The highest id deleted by itself.
+    deleted: StreamId,
 }
 
 /// What is compared next.
@@ -108,6 +112,7 @@ impl Rebuild {
             mode,
             symbol: symbol.to_owned(),
             fold: Fold::new(symbol),
+            worn: Vec::new(),
             position: StreamId::ZERO,
             extent: None,
             stage: Stage::Entities,
@@ -143,7 +148,7 @@ impl Rebuild {
         may_go_on: &mut dyn FnMut() -> bool,
     ) -> Outcome<(Step, Plan<'static>)> {
         let log = store.open(Key::Log)?;
-        self.check_extent(store, log)?;
+        self.check_log(store, log)?;
         let mut plan = Plan::default();
         if self.read_log(store, log, may_go_on) == Step::Unfinished {
             return Ok((Step::Unfinished, plan));
@@ -157,11 +162,17 @@ impl Rebuild {
         Ok((step, plan))
     }
 
+    /// About how much there is to be freed.
+    pub fn entities(&self) -> usize {
+        self.fold.entities.len() + self.worn.iter().map(|fold| fold.entities.len()).sum::<usize>()
+    }
+
     /// Gives the memory of a rebuild that is over back, some of it: freeing all at once would take longer than any
     /// slice.
     pub fn give_back(&mut self, entities: usize) -> Step {
         for _ in 0..entities {
-            if self.fold.entities.pop_first().is_none() {
+            let fold = self.worn.last_mut().unwrap_or(&mut self.fold);
+            if fold.entities.pop_first().is_none() && self.worn.pop().is_none() {
                 return Step::Finished;
             }
         }
@@ -169,23 +180,29 @@ impl Rebuild {
     }
 
     /// The log may have been trimmed beyond what was folded, or be another one than before.
-    fn check_extent<'a, S: Audit<'a>>(&mut self, store: &S, log: Slot) -> Outcome<()> {
-        let added = store.entries_added(log);
-        let gone = added.saturating_sub(store.len(log));
-        let Some(begun) = &mut self.extent else {
-            self.extent = Some(Extent { added, gone });
+    fn check_log<'a, S: Audit<'a>>(&mut self, store: &S, log: Slot) -> Outcome<()> {
+        let history = store.history(log)?;
+        let gone = history.added.saturating_sub(store.len(log));
+        let Some(begun) = self.extent else {
+            self.extent = Some(Extent { added: history.added, gone, deleted: history.deleted });
             return Ok(());
         };
-        let ends_before = self.position > StreamId::ZERO && store.last_id(log) < Some(self.position);
-        if added < begun.added || ends_before {
+        let folded = begun.gone + self.progress.read;
+        // Once what was folded is not in the log any more, at least so many entries must be gone.
+        let lacks_folded = self.position > StreamId::ZERO
+            && oldest_id(store, log).is_none_or(|oldest| oldest > self.position)
+            && gone < folded;
+        if history.added < begun.added || lacks_folded {
             return Err(Code::Err.because("the log is not the one that the rebuild began with: start again"));
         }
-        begun.added = added;
-        if gone > begun.gone + self.progress.read {
-            begun.gone = gone;
-            self.fold = Fold::new(&self.symbol);
+        self.extent = Some(Extent { added: history.added, gone: begun.gone, deleted: history.deleted });
+        if gone > folded {
+            self.extent = Some(Extent { added: history.added, gone, deleted: history.deleted });
+            self.worn.push(std::mem::replace(&mut self.fold, Fold::new(&self.symbol)));
             (self.position, self.stage, self.compared) = (StreamId::ZERO, Stage::Entities, None);
-            self.progress.read = 0;
+            // What was mended stays so.
+            let repaired = self.progress.repaired;
+            self.progress = Progress { differing: repaired, repaired, ..Progress::default() };
         }
         Ok(())
     }
@@ -205,11 +222,13 @@ impl Rebuild {
         step
     }
 
-    /// Whether the log holds everything that ever was in it.
-    fn reach(&self) -> Reach {
+    /// What the log seems to hold, and how many entries it has ever had.
+    fn reach(&self) -> (Reach, u64) {
         match self.extent {
-            Some(Extent { gone: 0, .. }) => Reach::Whole,
-            _ => Reach::Part,
+            None => (Reach::Tail, 0),
+            Some(Extent { added, deleted, .. }) if deleted > StreamId::ZERO => (Reach::Holes, added),
+            Some(Extent { added, gone: 0, .. }) => (Reach::Whole, added),
+            Some(Extent { added, .. }) => (Reach::Tail, added),
         }
     }
 
@@ -221,14 +240,15 @@ impl Rebuild {
         plan: &mut Plan<'static>,
         may_go_on: &mut dyn FnMut() -> bool,
     ) -> Outcome<Step> {
-        let comparison = Comparison { store, settings, now, reach: self.reach() };
-        let enough = self.progress.repaired + REPAIRS_MAX;
+        let (reach, added) = self.reach();
+        let symbol = self.symbol.clone();
+        let comparison = Comparison { store, symbol: &symbol, settings, now, reach, added };
         for _ in 0..COMPARED_MAX {
             self.compare_next(&comparison, plan)?;
             if self.stage == Stage::Done {
                 return Ok(Step::Finished);
             }
-            if self.progress.repaired >= enough || !may_go_on() {
+            if written(plan) >= WRITTEN_MAX || !may_go_on() {
                 break;
             }
         }
@@ -248,7 +268,7 @@ impl Rebuild {
                     return Ok(());
                 };
                 let repair = match key.subject().filter(|_| entity.standing == Standing::Known) {
-                    Some(subject) => Some(comparison.entity(&subject, entity)?),
+                    Some(subject) => comparison.entity(&subject, entity)?,
                     None => None,
                 };
                 self.compared = Some(key.clone());
@@ -272,14 +292,20 @@ impl Rebuild {
                 };
             }
             Stage::Risk => {
-                let repair = comparison.risk(&self.fold.risk)?;
+                let repair = match self.fold.risk_standing {
+                    Standing::Known => comparison.risk(&self.fold.risk)?,
+                    Standing::Unknown => Plan::default(),
+                };
                 self.progress.entities += self.fold.risk.len() as u64;
                 let differing = repair.hashes.iter().map(|patch| patch.set.len() + patch.delete.len()).sum::<usize>();
                 self.mend(repair, differing as u64, plan);
                 self.stage = Stage::Last;
             }
             Stage::Last => {
-                let repair = comparison.last(&self.symbol, &self.fold.journal)?;
+                let repair = match self.fold.sums {
+                    Standing::Known => comparison.last(&self.fold.journal)?,
+                    Standing::Unknown => Plan::default(),
+                };
                 self.mend(repair, 1, plan);
                 self.stage = Stage::Done;
             }
@@ -302,4 +328,20 @@ impl Rebuild {
             plan.unlinks.extend(repair.unlinks);
         }
     }
+}
+
+/// The id of the oldest entry of a stream.
+fn oldest_id<'a, S: Store<'a>>(store: &S, log: Slot) -> Option<StreamId> {
+    let mut oldest = None;
+    store.entries(log, Span::after(StreamId::ZERO), &mut |id, _| {
+        oldest = Some(id);
+        Flow::Stop
+    });
+    oldest
+}
+
+/// Fields and members that a plan writes.
+fn written(plan: &Plan<'_>) -> usize {
+    let fields = plan.hashes.iter().map(|patch| patch.set.len() + patch.delete.len()).sum::<usize>();
+    fields + plan.indexes.len() + plan.expiries.len() + plan.unlinks.len()
 }

@@ -94,7 +94,7 @@ codes! {
         remedy: "Somebody else writes under our prefix: rename or remove the key that the text names.";
     Corrupt = "CORRUPT", retry: false,
         when: "A value stored in a key of ours cannot be what tradebus wrote.",
-        remedy: "Repair or remove the key and field that the text names.";
+        remedy: "Mend what the text names, an entity or a key and a field of it, by hand or with TRADE.REBUILD.";
     TryAgain = "TRYAGAIN", retry: true,
         when: "The cluster slot of the symbol is being moved to another node.",
         remedy: "Send the same command again after a short while.";
@@ -121,6 +121,13 @@ impl Code {
 }
 
 impl Refusal {
+    /// The same refusal, said of a part of what is stored.
+    #[must_use]
+    pub fn within(mut self, what: &str) -> Self {
+        self.text = format!("{what}: {}", self.text);
+        self
+    }
+
     /// The same refusal, said of the event at a 1-based position of a batch.
     #[must_use]
     pub fn at_event(mut self, position: usize) -> Self {

@@ -57,7 +57,14 @@ const SHOWN: usize = 160;
 pub struct Schema {
     validator: Validator,
     price: Price,
+    memory: usize,
 }
+
+/// What a compiled pattern and its engine take, about; measured.
+const PATTERN_MEMORY: usize = 26 << 10;
+
+/// What a byte of a schema's text takes once it is compiled, about; measured.
+const TEXT_MEMORY: usize = 32;
 
 impl Schema {
     /// Compiles a schema's text.
@@ -90,7 +97,13 @@ impl Schema {
             .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE).dfa_size_limit(PATTERN_CACHE))
             .build(&schema)
             .map_err(|error| Code::BadField.because(format!("the schema {}", told(&error))))?;
-        Ok(Schema { validator, price })
+        let memory = text.len() * TEXT_MEMORY + price.patterns * PATTERN_MEMORY;
+        Ok(Schema { validator, price, memory })
+    }
+
+    /// About how many bytes of memory it takes.
+    pub fn memory(&self) -> usize {
+        self.memory
     }
 
     /// Whether an event's data fits; `event_type` is only for the refusal.

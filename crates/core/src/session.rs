@@ -1,7 +1,7 @@
 //! One command's work on a symbol: events are judged one after the other, each on the state that the ones
 //! before it leave, and become one plan. A refusal leaves nothing behind: the session is dropped.
 
-mod identity;
+mod fills;
 mod subject;
 
 use crate::entity::{self, Verdict};
@@ -25,7 +25,7 @@ use crate::store::Store;
 use crate::stream_id::StreamId;
 use crate::time::Millis;
 use crate::word::Word;
-use identity::Recalled;
+use fills::Recalled;
 pub use subject::{begins_life, SubjectId};
 
 /// One event to be published, as the command has it.
@@ -125,7 +125,10 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
         id: StreamId,
         happened_at: Millis,
     ) -> Outcome<()> {
-        self.judge(event, event_id, None, id, happened_at).map(|_| ())
+        match self.judge(event, event_id, None, id, happened_at)? {
+            Answer::Accepted(_) => Ok(()),
+            Answer::Known(first) => Err(Code::Corrupt.because(format!("its fill is known from event {first}"))),
+        }
     }
 
     /// Ends the work: everything that the accepted events change, in one plan.
@@ -171,6 +174,24 @@ impl<'s, 'a, S: Store<'a>> Session<'s, 'a, S> {
         happened_at: Millis,
     ) -> Outcome<Answer> {
         let at = self.log.record(subject.key())?;
+        self.judge_at(at, subject, event, expect, id, happened_at).map_err(|refusal| {
+            if refusal.code == Code::Corrupt {
+                refusal.within(&subject.describe())
+            } else {
+                refusal
+            }
+        })
+    }
+
+    fn judge_at(
+        &mut self,
+        at: usize,
+        subject: &SubjectId<'a>,
+        event: &Event<'a>,
+        expect: Option<u64>,
+        id: StreamId,
+        happened_at: Millis,
+    ) -> Outcome<Answer> {
         self.log.records[at].read_whole(self.log.store, subject.facts());
         let record = &self.log.records[at];
         let status = record.text("status")?;

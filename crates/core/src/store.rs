@@ -50,8 +50,11 @@ pub trait Store<'a> {
 
 /// What a comparison of the store with its log reads beside what a decision does.
 pub trait Audit<'a>: Store<'a> {
-    /// How many entries a stream has ever had; 0 when it does not exist.
-    fn entries_added(&self, slot: Slot) -> u64;
+    /// What a stream has ever had.
+    ///
+    /// # Errors
+    /// ERR when the store cannot tell.
+    fn history(&self, slot: Slot) -> Outcome<History>;
 
     /// When a key expires, Unix ms.
     fn expires_at(&self, slot: Slot) -> Option<Millis>;
@@ -61,7 +64,19 @@ pub trait Audit<'a>: Store<'a> {
 
     /// Calls `visit` with some members of a sorted set, from a cursor on that is 0 at first; gives the next cursor, 0
     /// at the end. What is a member all the while is visited, perhaps twice.
-    fn members(&self, slot: Slot, cursor: u64, visit: &mut dyn FnMut(&[u8])) -> u64;
+    ///
+    /// # Errors
+    /// ERR when the store cannot tell.
+    fn members(&self, slot: Slot, cursor: u64, visit: &mut dyn FnMut(&[u8])) -> Outcome<u64>;
+}
+
+/// What a stream has ever had; nothing when it does not exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// Entries, those that are gone included.
+    pub added: u64,
+    /// The highest id that was deleted by itself, not by trimming.
+    pub deleted: StreamId,
 }
 
 /// The score of a member of a sorted set.

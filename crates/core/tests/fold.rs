@@ -36,6 +36,7 @@ fn trim(desk: &mut Desk, entries: usize) {
 #[derive(Clone, Debug)]
 enum Happening {
     Event(EventType, String, Option<u8>),
+    Batch(Vec<(EventType, String)>),
     TimePasses(i64),
     Trim(usize),
     Restart,
@@ -50,6 +51,7 @@ fn happening() -> impl Strategy<Value = Happening> {
     let event = event.prop_map(|((event_type, data), event_id)| Happening::Event(event_type, data, event_id));
     prop_oneof![
         30 => event,
+        5 => prop::collection::vec(any_event(), 2..5).prop_map(Happening::Batch),
         3 => prop::sample::select(vec![1_i64, 1_000, 60_000, 600_000, 90_000_000, 700_000_000]).prop_map(Happening::TimePasses),
         1 => (1..6_usize).prop_map(Happening::Trim),
         1 => Just(Happening::Restart),
@@ -75,6 +77,10 @@ proptest! {
                     let event_id = event_id.map(|id| id.to_string());
                     let options = Options { id: event_id.as_deref(), ..Options::default() };
                     let _refused_or_not = desk.publish_with(event_type.as_str(), data, options);
+                }
+                Happening::Batch(events) => {
+                    let events: Vec<_> = events.iter().map(|(name, data)| (name.as_str(), data.as_str())).collect();
+                    let _refused_or_not = desk.publish_all(&events);
                 }
                 Happening::TimePasses(ms) => desk.now += ms,
                 Happening::Trim(entries) => trim(&mut desk, *entries),
@@ -103,6 +109,7 @@ proptest! {
             prop_assert_eq!(progress.differing, 0, "{:?}", progress);
             // Looking has let what was due expire, and done nothing else.
             prop_assert!(desk.memory.keys.iter().all(|(name, value)| before.keys.get(name) == Some(value)));
+            prop_assert!(desk.memory.expiries.iter().all(|(name, at)| before.expiries.get(name) == Some(at)));
         }
         let again = rebuild_in_slices(&mut desk, Mode::DryRun, 1_000);
         prop_assert_eq!(again.differing, 0, "{:?}", again);

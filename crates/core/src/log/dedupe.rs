@@ -72,7 +72,8 @@ impl Generations {
                 started: numbers.next()?.parse().ok()?,
                 window: numbers.next()?.parse().ok()?,
             };
-            if numbers.next().is_some() || generations.len == GENERATIONS {
+            let ends = generation.first.checked_add(generation.shards);
+            if ends.is_none() || numbers.next().is_some() || generations.len == GENERATIONS {
                 return None;
             }
             generations.list[generations.len] = generation;
@@ -249,6 +250,7 @@ mod tests {
             "1:17:3:9",
             "1:1:1:1:1",
             "a:1:1:9",
+            "18446744073709551615:16:1:9",
             "0:1:1:9,1:1:1:9,2:1:1:9,3:1:1:9,4:1:1:9",
         ] {
             assert_eq!(Generations::from_text(text), None, "{text}");

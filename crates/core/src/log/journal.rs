@@ -10,7 +10,7 @@
 
 use crate::decimal::Decimal;
 use crate::event_name::EventName;
-use crate::key::Scope;
+use crate::key::{Key, Scope};
 use crate::money;
 use crate::plan::Retention;
 use crate::record::Record;
@@ -88,11 +88,13 @@ impl Journal {
             Some(journal) if newest == Some(journal.log_id) => Ok(journal.clone()),
             // Its newest entries were trimmed or deleted; what they told is still true.
             Some(journal) if newest < Some(journal.log_id) && store.last_id(log) == Some(journal.log_id) => {
-                Ok(journal.clone())
+                // The hash may not hold what they told yet, and the log cannot tell it again.
+                Ok(Journal { must_flush: true, ..journal.clone() })
             }
             _ => {
                 let mut journal = Journal::empty(scope);
-                journal.read(store, log, Record::new(store, last()?), newest, wanted)?;
+                let read = journal.read(store, log, Record::new(store, last()?), newest, wanted);
+                read.map_err(|refusal| refusal.within(&Key::Last.name(scope)))?;
                 Ok(journal)
             }
         }
@@ -220,14 +222,19 @@ impl Journal {
         self.lag > 0 && (self.lag >= self.lag_max || trims_lag) || self.must_flush
     }
 
-    /// Writes everything, whatever the hash holds, with `seen` as the event ids that are remembered.
-    pub fn rewrite<'a, S: Store<'a>>(&mut self, store: &S, last: &mut Record<'a>, seen: Generations) {
-        self.seen = seen;
-        self.tails.forget_flushed();
-        last.load(store, &[LOG_ID]);
-        last.load_named(store, self.tails.each().into_iter().map(|(name, _)| name.to_owned().into()));
-        self.must_flush = true;
-        self.flush(store, last);
+    /// The fields of the hash, with `seen` as the event ids that are remembered.
+    pub fn to_fields(&self, seen: Generations) -> Vec<(String, String)> {
+        let mut fields = vec![(LOG_ID.to_owned(), self.log_id.to_string())];
+        fields.extend(self.tails.each().into_iter().map(|(name, tail)| (name.to_owned(), tail.to_text())));
+        for (name, sum) in [(REALIZED, self.realized), (REPORTED, self.reported)] {
+            if !sum.is_zero() {
+                fields.push((name.to_owned(), sum.to_string()));
+            }
+        }
+        if !seen.oldest_first().is_empty() {
+            fields.push((SEEN.to_owned(), seen.to_text()));
+        }
+        fields
     }
 
     /// Writes what the hash does not hold yet; all of it when the hash was removed by hand.

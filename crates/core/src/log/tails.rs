@@ -191,7 +191,7 @@ impl Tails {
             }
             (Tails::Stream { tails, types }, name) => {
                 if let Some(known) = tails.iter_mut().find(|known| known.name == name.as_str()) {
-                    *types += u64::from(known.tail.count == 0);
+                    *types = types.saturating_add(u64::from(known.tail.count == 0));
                     known.tail.add(id);
                     known.is_stale = true;
                 }

@@ -8,7 +8,6 @@ use crate::event_type::Subject;
 use crate::key::{Key, Scope};
 use crate::log::journal::Journal;
 use crate::plan::{Expiry, HashPatch, IndexPatch, Plan};
-use crate::record::Record;
 use crate::refusal::Outcome;
 use crate::session::SubjectId;
 use crate::settings::Settings;
@@ -16,43 +15,49 @@ use crate::store::{Audit, Score, Slot};
 use crate::symbol::parse_id;
 use crate::time::Millis;
 
-/// Whether the log holds everything that ever was in it.
+/// What a log holds of what ever was in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// It does.
+    /// All of it.
     Whole,
-    /// Its beginning was trimmed, or entries were deleted.
-    Part,
+    /// Its beginning is gone.
+    Tail,
+    /// Entries were deleted from the middle.
+    Holes,
 }
 
 /// A comparison at one moment.
 pub struct Comparison<'c, S> {
     /// What is stored.
     pub store: &'c S,
+    /// The symbol.
+    pub symbol: &'c str,
     /// How long what has ended is kept.
     pub settings: &'c Settings,
     /// Unix ms.
     pub now: Millis,
-    /// What the log can tell.
+    /// What the log seems to hold.
     pub reach: Reach,
+    /// How many entries it has ever had.
+    pub added: u64,
 }
 
 /// A part of an index.
 pub struct IndexPage {
     /// Takes out who should not be in it.
     pub repair: Plan<'static>,
-    /// Ids that the log does not tell of, but could have.
+    /// Ids that the log does not tell of, and that have a hash.
     pub skipped: u64,
     /// Where to go on, 0 at the end.
     pub next: u64,
 }
 
 impl<'a, S: Audit<'a>> Comparison<'_, S> {
-    /// An entity: its hash, its fills, their expiry, its place in its index.
+    /// An entity: its hash, its fills, their expiry, its place in its index. `None` when the log lacks events of it.
     ///
     /// # Errors
     /// WRONGTYPE.
-    pub fn entity(&self, subject: &SubjectId<'_>, entity: &Entity) -> Outcome<Plan<'static>> {
+    pub fn entity(&self, subject: &SubjectId<'_>, entity: &Entity) -> Outcome<Option<Plan<'static>>> {
         let mut repair = Plan::default();
         let text = |name: &str| entity.hash.get(name.as_bytes()).and_then(|value| std::str::from_utf8(value).ok());
         let millis = |name: &str| text(name).and_then(|text| text.parse::<Millis>().ok()).unwrap_or_default();
@@ -63,6 +68,10 @@ impl<'a, S: Audit<'a>> Comparison<'_, S> {
         };
         let hash = self.store.open(subject.key())?;
         let was_there = self.store.exists(hash);
+        if self.reach == Reach::Holes && self.stored_version(hash) > text("version").and_then(|text| text.parse().ok())
+        {
+            return Ok(None);
+        }
         let is_expired = !was_there && due.is_some_and(|due| due <= self.now);
         if !is_expired {
             self.hash(hash, &entity.hash, Extra::Delete, &mut repair);
@@ -80,8 +89,11 @@ impl<'a, S: Audit<'a>> Comparison<'_, S> {
                 let fills = self.store.open(key)?;
                 let had_fills = self.store.exists(fills);
                 self.hash(fills, &entity.fills, Extra::Delete, &mut repair);
-                if let (false, false, Some(due)) = (had_fills, entity.fills.is_empty(), expiry.filter(|_| !is_open)) {
-                    repair.expiries.push((fills, Expiry::At(due)));
+                let has_expiry = had_fills && self.store.expires_at(fills).is_some();
+                match (entity.fills.is_empty(), is_open, expiry) {
+                    (false, true, _) if has_expiry => repair.expiries.push((fills, Expiry::Never)),
+                    (false, false, Some(due)) if !has_expiry => repair.expiries.push((fills, Expiry::At(due))),
+                    _ => {}
                 }
             }
         }
@@ -93,7 +105,13 @@ impl<'a, S: Audit<'a>> Comparison<'_, S> {
                 repair.indexes.push(IndexPatch { slot: index, member: subject.id().as_bytes().to_vec(), score });
             }
         }
-        Ok(repair)
+        Ok(Some(repair))
+    }
+
+    fn stored_version(&self, hash: Slot) -> Option<u64> {
+        let mut stored = Vec::with_capacity(1);
+        self.store.hash_get(hash, &["version"], &mut stored);
+        std::str::from_utf8(stored.pop()??).ok()?.parse().ok()
     }
 
     /// The risk limits that the log tells of.
@@ -102,9 +120,9 @@ impl<'a, S: Audit<'a>> Comparison<'_, S> {
     /// WRONGTYPE.
     pub fn risk(&self, risk: &Fields) -> Outcome<Plan<'static>> {
         let mut repair = Plan::default();
-        let extra = match self.reach {
-            Reach::Whole => Extra::Delete,
-            Reach::Part => Extra::Keep,
+        let extra = match self.is_whole(&self.stored_journal()?) {
+            true => Extra::Delete,
+            false => Extra::Keep,
         };
         self.hash(self.store.open(Key::Risk)?, risk, extra, &mut repair);
         Ok(repair)
@@ -114,24 +132,35 @@ impl<'a, S: Audit<'a>> Comparison<'_, S> {
     ///
     /// # Errors
     /// WRONGTYPE.
-    pub fn last(&self, symbol: &str, wanted: &Journal) -> Outcome<Plan<'static>> {
+    pub fn last(&self, wanted: &Journal) -> Outcome<Plan<'static>> {
         let mut repair = Plan::default();
-        if self.reach == Reach::Part {
+        let stored = self.stored_journal()?;
+        if !self.is_whole(&stored) {
             return Ok(repair);
         }
         let slot = self.store.open(Key::Last)?;
-        let log = self.store.open(Key::Log)?;
-        let stored = Journal::open(self.store, Scope::Symbol(symbol), log, || Ok(slot), None, None);
         if stored.as_ref().is_ok_and(|stored| stored.types() == wanted.types() && stored.profits() == wanted.profits())
         {
             return Ok(repair);
         }
-        let mut last = Record::new(self.store, slot);
         // What is junk cannot say which event ids are known.
         let seen = stored.map(|stored| stored.seen).unwrap_or_default();
-        wanted.clone().rewrite(self.store, &mut last, seen);
-        repair.hashes.extend(last.into_patch().map(HashPatch::into_owned));
+        let fields = wanted.to_fields(seen);
+        let fields = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        self.hash(slot, &fields, Extra::Delete, &mut repair);
         Ok(repair)
+    }
+
+    fn stored_journal(&self) -> Outcome<Outcome<Journal>> {
+        let (log, last) = (self.store.open(Key::Log)?, self.store.open(Key::Last)?);
+        Ok(Journal::open(self.store, Scope::Symbol(self.symbol), log, || Ok(last), None, None))
+    }
+
+    /// Whether the log holds all that the symbol ever had. `last` knows how many events there were: a log that
+    /// somebody copied or made anew has fewer.
+    fn is_whole(&self, stored: &Outcome<Journal>) -> bool {
+        let ever = stored.as_ref().map_or(0, |stored| stored.types().iter().map(|(_, tail)| tail.count).sum());
+        self.reach == Reach::Whole && self.added > 0 && ever <= self.added
     }
 
     /// Ids in an index, from a cursor on, that belong to no entity of `fold`.
@@ -146,7 +175,7 @@ impl<'a, S: Audit<'a>> Comparison<'_, S> {
         };
         let index = self.store.open(index)?;
         let mut members: Vec<Vec<u8>> = Vec::new();
-        page.next = self.store.members(index, cursor, &mut |member| members.push(member.to_vec()));
+        page.next = self.store.members(index, cursor, &mut |member| members.push(member.to_vec()))?;
         members.sort_unstable();
         members.dedup();
         for member in members {
@@ -155,8 +184,9 @@ impl<'a, S: Audit<'a>> Comparison<'_, S> {
                 if fold.entities.contains_key(&key) {
                     continue;
                 }
+                // Whose hash is there may be true, although the log does not tell of it.
                 let hash = key.subject().map(|subject| self.store.open(subject.key())).transpose()?;
-                if self.reach == Reach::Part && hash.is_some_and(|hash| self.store.exists(hash)) {
+                if hash.is_some_and(|hash| self.store.exists(hash)) {
                     page.skipped += 1;
                     continue;
                 }

@@ -29,6 +29,10 @@ pub struct Fold {
     pub entities: BTreeMap<EntityKey, Entity>,
     /// The last breach by limit, of the limits that the log tells of for certain.
     pub risk: Fields,
+    /// Whether these can be told from the log.
+    pub risk_standing: Standing,
+    /// Whether the sums of [`Fold::journal`] can: not once an entity is unknown.
+    pub sums: Standing,
     /// What `last` holds of a log that was never trimmed.
     pub journal: Journal,
     /// How the log was judged cannot depend on the settings of today, nor be refused for them.
@@ -94,6 +98,8 @@ impl Fold {
             symbol: symbol.to_owned(),
             entities: BTreeMap::new(),
             risk: Fields::default(),
+            risk_standing: Standing::Known,
+            sums: Standing::Known,
             settings: Settings { max_event_size: usize::MAX, ..Settings::default() },
             journal: Journal::empty(Scope::Symbol(symbol)),
             view_journal: Journal::empty(Scope::Symbol(symbol)),
@@ -124,6 +130,9 @@ impl Fold {
                     Life::Known => self.take_known(&key),
                 };
                 let folded = entity.and_then(|entity| self.apply(&event, event_id, entry, &context, entity));
+                if folded.is_none() {
+                    self.sums = Standing::Unknown;
+                }
                 self.entities.insert(key, folded.unwrap_or_else(Entity::unknown));
             }
             (EventType::TradeFailed, Ok(None)) => {
@@ -143,7 +152,9 @@ impl Fold {
                 if entry.outcome == logged::Outcome::Late && self.risk.get(limit.as_bytes()).is_none() {
                     return;
                 }
-                self.apply(&event, event_id, entry, &context, Entity::default());
+                if self.apply(&event, event_id, entry, &context, Entity::default()).is_none() {
+                    self.risk_standing = Standing::Unknown;
+                }
             }
             _ => {}
         }

@@ -51,6 +51,8 @@ pub struct Price {
     levels: Vec<Level>,
     /// Whether the crate gathers errors of several branches.
     pub has_alternatives: bool,
+    /// How many patterns there are, with references followed.
+    pub patterns: usize,
 }
 
 /// What a schema costs at one depth of the data.
@@ -70,7 +72,7 @@ impl Price {
     /// # Errors
     /// Why the schema is refused: see [`Schema`](super::Schema).
     pub fn of(schema: &Value) -> Result<Price, String> {
-        let price = Price { levels: vec![Level::default(); MAX_DEPTH + 2], has_alternatives: false };
+        let price = Price { levels: vec![Level::default(); MAX_DEPTH + 2], has_alternatives: false, patterns: 0 };
         let mut survey = Survey { root: schema, price, weight: 0, pattern_bytes: 0, above: Vec::new() };
         if let Some(Value::String(dialect)) = schema.get("$schema") {
             if dialect.trim_end_matches('#') != DIALECT {
@@ -237,6 +239,7 @@ impl<'s> Survey<'s> {
 
     fn pattern(&mut self, text: &str, place: Place) -> Result<(), String> {
         self.pattern_bytes += text.len();
+        self.price.patterns += 1;
         if self.pattern_bytes > MAX_PATTERNS {
             return Err(format!("patterns of more than {MAX_PATTERNS} bytes together"));
         }
