@@ -10,7 +10,7 @@ fn counted(server: &Server) -> BTreeMap<String, u64> {
     let info = server.client().string("INFO tradebus");
     let fields = info.lines().filter_map(|line| line.strip_prefix("tradebus_")?.split_once(':'));
     let numbers = fields.filter_map(|(name, value)| Some((name.to_owned(), value.trim().parse().ok()?)));
-    numbers.filter(|&(ref name, number)| number != 0 && name != "symbols_cached").collect()
+    numbers.filter(|&(ref name, number)| number != 0 && !name.contains("_cached")).collect()
 }
 
 #[track_caller]
