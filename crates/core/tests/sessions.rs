@@ -337,6 +337,17 @@ fn the_newest_ids_are_written_before_they_can_be_lost() {
 }
 
 #[test]
+fn what_deleted_entries_told_outlives_a_restart() {
+    let mut desk = Desk::new();
+    let ids: Vec<_> = (0..5).map(|_| desk.accept("trade.executed", "{}").id).collect();
+    ids[3..].iter().for_each(|&id| desk.memory.delete_entry(id));
+    desk.accept("trade.executed", "{}");
+    desk.memory.journal = None;
+    desk.accept("trade.executed", "{}");
+    assert_eq!(desk.memory.journal.as_ref().unwrap().events(EventName::Trade(EventType::TradeExecuted)), 7);
+}
+
+#[test]
 fn memory_holds_when_the_newest_entries_are_deleted() {
     let mut desk = Desk::new();
     let ids: Vec<_> = (0..3).map(|_| desk.accept("trade.executed", "{}").id).collect();
