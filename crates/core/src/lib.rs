@@ -17,6 +17,7 @@ pub mod event;
 pub mod event_name;
 pub mod event_type;
 pub mod fill;
+pub mod indicators;
 pub mod instrument;
 pub mod json;
 pub mod key;
