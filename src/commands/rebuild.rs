@@ -58,7 +58,8 @@ impl Command for TradeRebuild {
                 rebuilds::end(entry);
                 "0".to_owned()
             }
-            Err(refusal) if refusal.code == Code::Err => {
+            // The caller of the first slice has nothing to go on with, and another log cannot be gone on with.
+            Err(refusal) if refusal.code == Code::Err || from.is_none() => {
                 rebuilds::end(entry);
                 String::new()
             }
