@@ -42,4 +42,5 @@ pub mod stream;
 pub mod stream_id;
 pub mod symbol;
 pub mod time;
+pub mod timeframe;
 pub mod word;
