@@ -13,7 +13,7 @@
 //! never infinite; a quotient that is not finite is [`Value::Absent`]. Rejected: to let the state overflow and
 //! begin again, for the same bars would then give another number after a restart in between.
 //!
-//! Only these files of the core compute in floating point, as TA-Lib does. Money never goes through them.
+//! Only these files of the core, and `expression` with their numbers, compute in floating point, as TA-Lib does. Money never goes through them.
 
 mod adx;
 mod atr;

@@ -16,6 +16,7 @@ pub mod entity;
 pub mod event;
 pub mod event_name;
 pub mod event_type;
+pub mod expression;
 pub mod fill;
 pub mod indicators;
 pub mod instrument;
