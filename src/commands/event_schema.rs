@@ -10,13 +10,12 @@ use tradebus_core::plan::Plan;
 use tradebus_core::record::Record;
 use tradebus_core::refusal::{Code, Outcome};
 use tradebus_core::schema::Schema;
-use tradebus_core::settings::PubSub;
 use tradebus_core::store::Store;
 
 use crate::args::{unknown_option, Args};
 use crate::commands::spec::{Arg, Spec, Speed, STREAM};
 use crate::config;
-use crate::redis::{Access, Command, CommitError, Ctx, Keyspace};
+use crate::redis::{Access, Command, Ctx, Keyspace};
 
 /// Sets, shows, removes or lists the schemas of a stream's event types.
 pub struct EventSchema;
@@ -138,9 +137,5 @@ fn write(keyspace: &Keyspace<'_>, schemas: Record<'_>) -> Outcome<()> {
     let Some(patch) = schemas.into_patch() else {
         return Ok(());
     };
-    let plan = Plan { hashes: vec![patch], ..Plan::default() };
-    keyspace.commit(&plan, PubSub::Off).map(drop).map_err(|error| match error {
-        CommitError::Refused(refusal) => refusal,
-        CommitError::BehindLastId(_) => Code::Err.because("no log was to be written"),
-    })
+    keyspace.write(&Plan { hashes: vec![patch], ..Plan::default() })
 }

@@ -5,12 +5,11 @@ use tradebus_core::key::{Key, Scope};
 use tradebus_core::plan::Plan;
 use tradebus_core::record::Record;
 use tradebus_core::refusal::{Code, Outcome};
-use tradebus_core::settings::PubSub;
 use tradebus_core::store::Store;
 
 use crate::args::{unknown_option, Args};
 use crate::commands::spec::{Arg, Spec, Speed, SYMBOL};
-use crate::redis::{Access, Command, CommitError, Ctx, Keyspace};
+use crate::redis::{Access, Command, Ctx, Keyspace};
 
 /// Reads or changes a symbol's own settings.
 pub struct Instrument;
@@ -67,11 +66,7 @@ fn change<'c>(ctx: &'c Ctx<'c>, symbol: Scope<'c>, mut args: Args<'c>) -> Outcom
         settings.set(name, value);
     }
     if let Some(patch) = settings.into_patch() {
-        let plan = Plan { hashes: vec![patch], ..Plan::default() };
-        keyspace.commit(&plan, PubSub::Off).map_err(|error| match error {
-            CommitError::Refused(refusal) => refusal,
-            CommitError::BehindLastId(_) => Code::Err.because("no log was to be written"),
-        })?;
+        keyspace.write(&Plan { hashes: vec![patch], ..Plan::default() })?;
     }
     ctx.reply_ok();
     Ok(())

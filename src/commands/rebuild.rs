@@ -4,14 +4,13 @@ use std::time::{Duration, Instant};
 
 use tradebus_core::rebuild::{Mode, Step};
 use tradebus_core::refusal::{Code, Outcome};
-use tradebus_core::settings::PubSub;
 
 use crate::args::{once, unknown_option, Args};
 use crate::commands::spec::{Arg, Spec, Speed, SYMBOL};
 use crate::config;
 use crate::info::counters;
 use crate::rebuilds;
-use crate::redis::{Access, Command, CommitError, Ctx, Keyspace};
+use crate::redis::{Access, Command, Ctx, Keyspace};
 
 /// Folds a symbol's log again and mends what differs.
 pub struct TradeRebuild;
@@ -95,10 +94,7 @@ fn run_slice(ctx: &Ctx<'_>, keyspace: &Keyspace<'_>, entry: &mut rebuilds::Entry
     let mut may_go_on = || begun.elapsed() < SLICE;
     let (step, plan) = entry.rebuild.step(keyspace, &config::settings(), now, &mut may_go_on)?;
     if !plan.is_empty() {
-        keyspace.commit(&plan, PubSub::Off).map_err(|error| match error {
-            CommitError::Refused(refusal) => refusal,
-            CommitError::BehindLastId(_) => Code::Err.because("no log was to be written"),
-        })?;
+        keyspace.write(&plan)?;
         // `last` may have been mended: what memory holds of it is no better than what it held.
         keyspace.forget_journal();
         counters().repaired(entry.rebuild.progress().repaired - repaired);

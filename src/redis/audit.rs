@@ -21,17 +21,13 @@ impl<'a> Audit<'a> for Keyspace<'a> {
         if !key.exists() {
             return Ok(history);
         }
-        let reply = self.plain(c"XINFO", c"v", &[RString::new(b"STREAM"), key.name])?;
-        let mut fields = reply.whole().elements();
-        while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-            match name.bytes() {
-                Some(b"entries-added") => history.added = value.integer().unwrap_or(0).try_into().unwrap_or(0),
-                Some(b"max-deleted-entry-id") => {
-                    history.deleted = value.bytes().and_then(StreamId::from_bytes).unwrap_or_default();
-                }
-                _ => {}
+        self.stream_info(&key, &mut |name, value| match name {
+            b"entries-added" => history.added = value.integer().unwrap_or(0).try_into().unwrap_or(0),
+            b"max-deleted-entry-id" => {
+                history.deleted = value.bytes().and_then(StreamId::from_bytes).unwrap_or_default();
             }
-        }
+            _ => {}
+        })?;
         Ok(history)
     }
 

@@ -10,7 +10,7 @@ use std::ptr;
 
 use redis_module::raw::{self, RedisModuleKey, RedisModuleStreamID, RedisModuleString};
 use tradebus_core::plan::{Append, Expiry, Groups, HashPatch, IndexPatch, Message, Plan, Retention};
-use tradebus_core::refusal::{Code, Refusal};
+use tradebus_core::refusal::{Code, Outcome, Refusal};
 use tradebus_core::settings::PubSub;
 use tradebus_core::store::Slot;
 use tradebus_core::stream_id::StreamId;
@@ -54,6 +54,17 @@ impl Keyspace<'_> {
             *ARGUMENTS.borrow() = arguments;
         }
         done
+    }
+
+    /// Carries out a plan that adds to no stream and tells nobody.
+    ///
+    /// # Errors
+    /// Never in practice: only appending can fail.
+    pub fn write(&self, plan: &Plan<'_>) -> Outcome<()> {
+        self.commit(plan, PubSub::Off).map(drop).map_err(|error| match error {
+            CommitError::Refused(refusal) => refusal,
+            CommitError::BehindLastId(_) => Code::Err.because("no log was to be written"),
+        })
     }
 
     fn carry_out(

@@ -13,7 +13,7 @@ use tradebus_core::store::{Direction, Entry, Flow, Slot, Span, Store};
 use tradebus_core::stream_id::StreamId;
 
 use super::api::api;
-use super::call::EPERM;
+use super::call::{ReplyPart, EPERM};
 use super::ctx::Ctx;
 use super::scan;
 use super::strings::{self, RString, ScopeStrings, OK, SINGLE_KEYS};
@@ -174,15 +174,27 @@ impl<'a> Keyspace<'a> {
     /// The last id that a stream gave out.
     #[cold]
     pub(super) fn last_id_of(&self, log: &OpenKey) -> Option<StreamId> {
-        let arguments = [RString::new(b"STREAM"), log.name.clone()];
-        let reply = self.ctx.server().call(c"XINFO", c"v", &arguments).ok()?;
+        let mut last = None;
+        let mut visit = |name: &[u8], value: ReplyPart<'_>| {
+            if name == b"last-generated-id" {
+                last = value.bytes().and_then(StreamId::from_bytes);
+            }
+        };
+        self.stream_info(log, &mut visit).ok()?;
+        last
+    }
+
+    /// What the server tells of a stream that exists, by name.
+    ///
+    /// # Errors
+    /// ERR when it does not tell.
+    pub(super) fn stream_info(&self, stream: &OpenKey, visit: &mut dyn FnMut(&[u8], ReplyPart<'_>)) -> Outcome<()> {
+        let reply = self.plain(c"XINFO", c"v", &[RString::new(b"STREAM"), stream.name.clone()])?;
         let mut fields = reply.whole().elements();
         while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-            if name.bytes() == Some(b"last-generated-id") {
-                return StreamId::from_bytes(value.bytes()?);
-            }
+            visit(name.bytes().unwrap_or_default(), value);
         }
-        None
+        Ok(())
     }
 }
 

@@ -199,6 +199,29 @@ impl Indicator {
     }
 }
 
+/// The state of a function, borrowed as the function is.
+macro_rules! state_of {
+    ($function:expr) => {
+        match $function {
+            Function::Sma(state) => state,
+            Function::Ema(state) => state,
+            Function::Wma(state) => state,
+            Function::Rma(state) => state,
+            Function::Rsi(state) => state,
+            Function::Macd(state) => state,
+            Function::Bb(state) => state,
+            Function::Atr(state) => state,
+            Function::Stoch(state) => state,
+            Function::Adx(state) => state,
+            Function::Cci(state) => state,
+            Function::Roc(state) => state,
+            Function::Obv(state) => state,
+            Function::Highest(state) => state,
+            Function::Lowest(state) => state,
+        }
+    };
+}
+
 impl Function {
     fn new(spec: Spec) -> Function {
         match spec {
@@ -248,43 +271,11 @@ impl Function {
     }
 
     fn state(&self) -> &dyn State {
-        match self {
-            Function::Sma(state) => state,
-            Function::Ema(state) => state,
-            Function::Wma(state) => state,
-            Function::Rma(state) => state,
-            Function::Rsi(state) => state,
-            Function::Macd(state) => state,
-            Function::Bb(state) => state,
-            Function::Atr(state) => state,
-            Function::Stoch(state) => state,
-            Function::Adx(state) => state,
-            Function::Cci(state) => state,
-            Function::Roc(state) => state,
-            Function::Obv(state) => state,
-            Function::Highest(state) => state,
-            Function::Lowest(state) => state,
-        }
+        state_of!(self)
     }
 
     fn state_mut(&mut self) -> &mut dyn State {
-        match self {
-            Function::Sma(state) => state,
-            Function::Ema(state) => state,
-            Function::Wma(state) => state,
-            Function::Rma(state) => state,
-            Function::Rsi(state) => state,
-            Function::Macd(state) => state,
-            Function::Bb(state) => state,
-            Function::Atr(state) => state,
-            Function::Stoch(state) => state,
-            Function::Adx(state) => state,
-            Function::Cci(state) => state,
-            Function::Roc(state) => state,
-            Function::Obv(state) => state,
-            Function::Highest(state) => state,
-            Function::Lowest(state) => state,
-        }
+        state_of!(self)
     }
 }
 
