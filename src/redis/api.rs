@@ -58,6 +58,9 @@ table! {
         get_context_flags = RedisModule_GetContextFlags: fn(Ctx) -> c_int;
         subscribe_to_server_event = RedisModule_SubscribeToServerEvent: fn(Ctx, RedisModuleEvent, RedisModuleEventCallback) -> c_int;
         get_selected_db = RedisModule_GetSelectedDb: fn(Ctx) -> c_int;
+        select_db = RedisModule_SelectDb: fn(Ctx, c_int) -> c_int;
+        avoid_replica_traffic = RedisModule_AvoidReplicaTraffic: fn() -> c_int;
+        create_timer = RedisModule_CreateTimer: fn(Ctx, mstime_t, RedisModuleTimerProc, *mut c_void) -> RedisModuleTimerID;
         milliseconds = RedisModule_Milliseconds: fn() -> mstime_t;
 
         create_string = RedisModule_CreateString: fn(Ctx, Text, usize) -> Str;
@@ -98,6 +101,14 @@ table! {
         scan_cursor_destroy = RedisModule_ScanCursorDestroy: fn(Cursor);
         zset_add = RedisModule_ZsetAdd: fn(Key, f64, Str, *mut c_int) -> c_int;
         zset_score = RedisModule_ZsetScore: fn(Key, Str, *mut f64) -> c_int;
+        zset_first_in_score_range = RedisModule_ZsetFirstInScoreRange: fn(Key, f64, f64, c_int, c_int) -> c_int;
+        zset_last_in_score_range = RedisModule_ZsetLastInScoreRange: fn(Key, f64, f64, c_int, c_int) -> c_int;
+        zset_range_current_element = RedisModule_ZsetRangeCurrentElement: fn(Key, *mut f64) -> Str;
+        zset_range_next = RedisModule_ZsetRangeNext: fn(Key) -> c_int;
+        zset_range_stop = RedisModule_ZsetRangeStop: fn(Key);
+        string_set = RedisModule_StringSet: fn(Key, Str) -> c_int;
+        string_dma = RedisModule_StringDMA: fn(Key, *mut usize, c_int) -> *mut c_char;
+        stream_delete = RedisModule_StreamDelete: fn(Key, StreamId) -> c_int;
         zset_rem = RedisModule_ZsetRem: fn(Key, Str, *mut c_int) -> c_int;
         stream_add = RedisModule_StreamAdd: fn(Key, c_int, StreamId, *mut Str, i64) -> c_int;
         stream_trim_by_length = RedisModule_StreamTrimByLength: fn(Key, c_int, c_longlong) -> c_longlong;

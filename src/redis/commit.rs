@@ -80,6 +80,12 @@ impl Keyspace<'_> {
                 Ok(()) => {}
             }
         }
+        for &(slot, id) in &plan.deletions {
+            self.delete_entry(&self.key(slot), id, arguments);
+        }
+        for (slot, value) in &plan.strings {
+            self.set_string(&self.key(*slot), value, arguments);
+        }
         for patch in &plan.hashes {
             self.patch_hash(&self.key(patch.slot), patch, arguments);
         }
@@ -188,6 +194,35 @@ impl Keyspace<'_> {
             self.ctx.server().replicate(c"XTRIM", arguments, Target::All);
             self.ctx.server().notify(raw::REDISMODULE_NOTIFY_STREAM, c"xtrim", &log.name);
         }
+    }
+
+    fn delete_entry(&self, stream: &OpenKey, id: StreamId, arguments: &mut Vec<RString>) {
+        let server = self.ctx.server();
+        let mut raw_id = RedisModuleStreamID { ms: id.ms, seq: id.seq };
+        // SAFETY: an open handle and an id. An entry that somebody has deleted already is no harm.
+        if unsafe { (api().stream_delete)(stream.handle, &mut raw_id) } != OK {
+            return;
+        }
+        start(arguments, stream);
+        arguments.push(RString::new(id.to_string().as_bytes()));
+        server.replicate(c"XDEL", arguments, Target::All);
+        server.signal_modified(&stream.name);
+        server.notify(raw::REDISMODULE_NOTIFY_STREAM, c"xdel", &stream.name);
+    }
+
+    fn set_string(&self, key: &OpenKey, value: &[u8], arguments: &mut Vec<RString>) {
+        let server = self.ctx.server();
+        start(arguments, key);
+        // The server keeps this very string as the value, so it must be nobody else's.
+        arguments.push(RString::new(value));
+        // SAFETY: an open handle of a string or of no key, and a live string.
+        if unsafe { (api().string_set)(key.handle, arguments[1].as_ptr()) } != OK {
+            warn(&format!("{} was not set", String::from_utf8_lossy(key.name.as_bytes())));
+            return;
+        }
+        server.replicate(c"SET", arguments, Target::All);
+        server.signal_modified(&key.name);
+        server.notify(raw::REDISMODULE_NOTIFY_STRING, c"set", &key.name);
     }
 
     fn patch_hash(&self, key: &OpenKey, patch: &HashPatch<'_>, arguments: &mut Vec<RString>) {
@@ -310,8 +345,8 @@ impl Keyspace<'_> {
         let publish = |message: &Message<'_>| {
             let channel = match pubsub {
                 PubSub::Off => return 0,
-                PubSub::Classic => self.strings.classic_channel(scope, message.event_type),
-                PubSub::Sharded => self.strings.sharded_channel(scope, message.event_type),
+                PubSub::Classic => self.strings.classic_channel(scope, &message.topic),
+                PubSub::Sharded => self.strings.sharded_channel(scope, &message.topic),
             };
             server.publish(pubsub, channel, &message.body, arguments)
         };

@@ -1,29 +1,184 @@
-//! What is done without a command: the server calls, ten times a second by default.
+//! What is done without a command: the server calls, ten times a second by default, and when its role or its data change.
 
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
+use std::time::{Duration, Instant};
 
-use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent};
+use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent, RedisModuleEventCallback};
+use tradebus_core::key::{Key, Scope};
+use tradebus_core::symbol::parse_name;
 
 use super::api::api;
-use super::ctx::Server;
+use super::cell::LockedCell;
+use super::ctx::{Ctx, Server};
 use super::load::guarded;
+use super::log::warn;
 use super::strings::OK;
-use crate::rebuilds;
+use crate::{closing, config, engines, rebuilds};
 
-const CRON: RedisModuleEvent = RedisModuleEvent { id: raw::REDISMODULE_EVENT_CRON_LOOP, dataver: 1 };
+/// Symbols whose bars are closed in one go: some milliseconds' worth.
+const CLOSED_AT_ONCE: usize = 200;
+
+/// How long one look for forming bars takes.
+const SURVEY_SLICE: Duration = Duration::from_millis(2);
+
+/// Keys that SCAN looks at in one go.
+const SURVEY_STEP: i64 = 500;
+
+/// In a cluster slots come and go without a word to modules, and with them symbols whose bars nobody waits for.
+const SURVEY_EVERY: Duration = Duration::from_secs(60);
+
+/// The search of the keyspace for bars that ticks are building.
+static SURVEY: LockedCell<Survey> = LockedCell::new(Survey { place: Some((0, 0)), ended: None });
+
+struct Survey {
+    /// The database, and the cursor in it; `None` while nothing is looked for.
+    place: Option<(c_int, u64)>,
+    ended: Option<Instant>,
+}
 
 /// Has the server call.
 ///
 /// # Errors
 /// When it does not want to.
 pub fn register(server: Server<'_>) -> Result<(), String> {
-    // SAFETY: a live context; the server forgets the callback when it unloads the module.
-    match unsafe { (api().subscribe_to_server_event)(server.as_ptr(), CRON, Some(run)) } {
-        OK => Ok(()),
-        _ => Err("the server did not accept a cron callback".to_owned()),
+    begin_survey();
+    let events: [(u64, RedisModuleEventCallback); 4] = [
+        (raw::REDISMODULE_EVENT_CRON_LOOP, Some(run)),
+        (raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, Some(data_changed)),
+        (raw::REDISMODULE_EVENT_LOADING, Some(data_changed)),
+        (raw::REDISMODULE_EVENT_FLUSHDB, Some(flushed)),
+    ];
+    for (id, callback) in events {
+        let event = RedisModuleEvent { id, dataver: 1 };
+        // SAFETY: a live context; the server forgets the callback when it unloads the module.
+        if unsafe { (api().subscribe_to_server_event)(server.as_ptr(), event, callback) } != OK {
+            return Err(format!("the server did not accept a callback for its event {id}"));
+        }
+    }
+    Ok(())
+}
+
+unsafe extern "C" fn run(ctx: *mut RedisModuleCtx, _event: RedisModuleEvent, _sub: u64, _data: *mut c_void) {
+    guarded("cron", (), || {
+        rebuilds::clean_up();
+        // SAFETY: the context of this very callback.
+        let Some(server) = (unsafe { Server::new(ctx) }) else { return };
+        if server.may_write() {
+            survey(server);
+            arm_timers(server);
+        }
+    });
+}
+
+/// A change of roles, or the begin or end of loading: whose bars are forming is to be found out.
+unsafe extern "C" fn data_changed(_ctx: *mut RedisModuleCtx, _event: RedisModuleEvent, _sub: u64, _data: *mut c_void) {
+    guarded("a change of the data", (), begin_survey);
+}
+
+/// The memory of engines that judge nothing any more is wanted back at once.
+unsafe extern "C" fn flushed(_ctx: *mut RedisModuleCtx, _event: RedisModuleEvent, _sub: u64, _data: *mut c_void) {
+    guarded("FLUSHALL", (), engines::clear);
+}
+
+fn begin_survey() {
+    SURVEY.borrow().place = Some((0, 0));
+}
+
+/// Forgets how far the survey has come.
+pub fn clear() {
+    *SURVEY.borrow() = Survey { place: Some((0, 0)), ended: None };
+}
+
+/// Goes on looking for the symbols of which ticks are building bars. The clock closes these after a restart too.
+fn survey(server: Server<'_>) {
+    let begun = Instant::now();
+    // Taken out meanwhile: what SCAN calls may begin the survey anew.
+    let place = {
+        let mut survey = SURVEY.borrow();
+        let is_due = survey.ended.is_none_or(|ended| ended.elapsed() >= SURVEY_EVERY);
+        survey.place.take().or_else(|| (server.is_cluster() && is_due).then_some((0, 0)))
+    };
+    let Some(mut place) = place else { return };
+    while begun.elapsed() < SURVEY_SLICE {
+        match look(server, place) {
+            Some(next) => place = next,
+            None => {
+                SURVEY.borrow().ended = Some(begun);
+                return;
+            }
+        }
+    }
+    SURVEY.borrow().place.get_or_insert(place);
+}
+
+/// Looks at some keys; gives where to go on, `None` at the end.
+fn look(server: Server<'_>, (database, cursor): (c_int, u64)) -> Option<(c_int, u64)> {
+    let is_searched = database == 0 || config::any_db();
+    if !is_searched || !server.select(database) {
+        return None;
+    }
+    let pattern = Key::Forming.name(Scope::Symbol("*"));
+    let (before, behind) = pattern.split_once('*').unwrap_or_default();
+    let ctx = Ctx::new(server, &[]);
+    let found = ctx.scan(cursor, &pattern, Key::Forming.key_type(), SURVEY_STEP).ok()?;
+    for key in &found.keys {
+        let name = key.strip_prefix(before.as_bytes()).and_then(|rest| rest.strip_suffix(behind.as_bytes()));
+        if let Some(symbol) = name.and_then(|name| parse_name("a symbol", name).ok()) {
+            closing::note_found(database, symbol, ctx.now_ms());
+        }
+    }
+    Some(match found.cursor {
+        0 => (database + 1, 0),
+        cursor => (database, cursor),
+    })
+}
+
+/// Has a timer fire at once for each symbol with a bar that is over. A timer is a callback of its own, and so each
+/// symbol's effects are a transaction of their own: in a cluster, one must not have keys of several slots.
+fn arm_timers(server: Server<'_>) {
+    // SAFETY: no argument, no precondition.
+    let now = unsafe { (api().milliseconds)() };
+    for (database, symbol) in closing::take_due(now, CLOSED_AT_ONCE) {
+        if server.select(database) {
+            let symbol = Box::into_raw(Box::new(symbol));
+            // SAFETY: a live context; the callback frees what it is given. It finds the database selected as it is now.
+            unsafe { (api().create_timer)(server.as_ptr(), 0, Some(close), symbol.cast()) };
+        }
     }
 }
 
-unsafe extern "C" fn run(_ctx: *mut RedisModuleCtx, _event: RedisModuleEvent, _sub: u64, _data: *mut c_void) {
-    guarded("cron", (), rebuilds::clean_up);
+unsafe extern "C" fn close(ctx: *mut RedisModuleCtx, symbol: *mut c_void) {
+    guarded("closing bars", (), || {
+        // SAFETY: made by `arm_timers` for this very call.
+        let symbol = unsafe { Box::from_raw(symbol.cast::<Box<str>>()) };
+        // SAFETY: the context of this very callback.
+        let Some(server) = (unsafe { Server::new(ctx) }) else { return };
+        let ctx = Ctx::new(server, &[]);
+        if !server.may_write() {
+            closing::note_found(ctx.database(), &symbol, ctx.now_ms());
+            return;
+        }
+        if let Err(refusal) = closing::close_due(&ctx, &symbol) {
+            warn(&format!("the bars of {symbol} are left to its next tick: {refusal}"));
+        }
+    });
+}
+
+impl Server<'_> {
+    /// Whether this node decides: it is no replica, has its data, and is not told to keep still, as it is while a
+    /// failover or CLIENT PAUSE waits for the replicas. Writing then would end the server.
+    fn may_write(self) -> bool {
+        // SAFETY: a live context.
+        let flags = unsafe { (api().get_context_flags)(self.as_ptr()) };
+        let is = |flag: u32| flags & flag as c_int != 0;
+        // SAFETY: no argument, no precondition.
+        let must_be_still = unsafe { (api().avoid_replica_traffic)() } != 0;
+        is(raw::REDISMODULE_CTX_FLAGS_MASTER) && !is(raw::REDISMODULE_CTX_FLAGS_LOADING) && !must_be_still
+    }
+
+    /// Selects a database; `false` when there is none of the number.
+    fn select(self, database: c_int) -> bool {
+        // SAFETY: a live context.
+        unsafe { (api().select_db)(self.as_ptr(), database) == OK }
+    }
 }

@@ -11,7 +11,7 @@ use super::load::guarded;
 use super::log::{c_string, warn};
 use super::strings::{symbols_cached, OK};
 use crate::info::counters;
-use crate::{rebuilds, schemas};
+use crate::{closing, engines, rebuilds, schemas};
 
 /// Why eviction is a risk, and what to do about it.
 const EVICTION_WARNING: &str =
@@ -58,6 +58,10 @@ unsafe extern "C" fn fill(info: *mut RedisModuleInfoCtx, for_crash_report: c_int
         let (schemas, bytes) = schemas::kept();
         number("schemas_cached", schemas as u64);
         number("schemas_cached_bytes", bytes as u64);
+        let (engines, bytes) = engines::kept();
+        number("engines_cached", engines as u64);
+        number("engines_cached_bytes", bytes as u64);
+        number("symbols_with_forming_bars", closing::waiting() as u64);
         let policy = evicting_policy();
         number("eviction_risk", u64::from(policy.is_some()));
         if policy.is_some() {

@@ -1,5 +1,6 @@
 //! Looking for keys of the whole node, a few at a time.
 
+use tradebus_core::key::KeyType;
 use tradebus_core::refusal::{Code, Outcome};
 
 use super::ctx::Ctx;
@@ -14,14 +15,20 @@ pub struct Found {
 }
 
 impl Ctx<'_> {
-    /// Looks at about `count` keys of this node from `cursor` on, 0 at first, for streams whose name fits `pattern`.
+    /// Looks at about `count` keys of this node from `cursor` on, 0 at first, for those of a type whose name fits `pattern`.
     ///
     /// # Errors
     /// ERR when the server refuses to.
-    pub fn scan_streams(&self, cursor: u64, pattern: &str, count: i64) -> Outcome<Found> {
+    pub fn scan(&self, cursor: u64, pattern: &str, key_type: KeyType, count: i64) -> Outcome<Found> {
         let cursor = cursor.to_string();
         let count = count.to_string();
-        let words = [&cursor, "MATCH", pattern, "TYPE", "stream", "COUNT", &count];
+        let key_type = match key_type {
+            KeyType::Hash => "hash",
+            KeyType::SortedSet => "zset",
+            KeyType::Stream => "stream",
+            KeyType::String => "string",
+        };
+        let words = [&cursor, "MATCH", pattern, "TYPE", key_type, "COUNT", &count];
         let arguments = words.map(|word| RString::new(word.as_bytes()));
         let reply = self.server().call(c"SCAN", c"v", &arguments);
         let reply = reply.map_err(|error| Code::Err.because(format!("SCAN cannot be called: {error}")))?;

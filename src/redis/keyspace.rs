@@ -1,6 +1,7 @@
 //! The keys of one symbol or stream during one command: opened once, type-checked, closed at the end.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::ffi::{c_int, c_long};
 use std::ptr;
 use std::rc::Rc;
@@ -37,13 +38,51 @@ pub struct Keyspace<'a> {
     pub(super) strings: Rc<ScopeStrings>,
     scope: Scope<'a>,
     access: Access,
-    keys: RefCell<Vec<OpenKey>>,
+    keys: RefCell<OpenKeys>,
     singles: [Cell<Option<Slot>>; SINGLE_KEYS.len()],
     name: RefCell<String>,
 }
 
 /// Keys that one event touches: the log, the entity, its index, its fills, a bucket or two.
 const KEYS_USUAL: usize = 8;
+
+/// The keys that a command has opened, by slot.
+struct OpenKeys {
+    list: Vec<OpenKey>,
+    /// The places of all by the hash of their name, once there are too many to look through.
+    places: BTreeMap<u64, usize>,
+}
+
+/// Up to so many keys comparing hashes in a row beats a map. A bar with many conditions has ten thousand.
+const SCANNED_MAX: usize = 256;
+
+impl OpenKeys {
+    fn find(&self, name_hash: u64, name: &[u8]) -> Option<Slot> {
+        let is_it = |key: &OpenKey| key.name_hash == name_hash && key.name.as_bytes() == name;
+        let place = match self.list.len() > SCANNED_MAX {
+            false => self.list.iter().position(is_it),
+            // Two names with one hash: the second is not in the map, and found as before.
+            true => match self.places.get(&name_hash) {
+                Some(&place) if is_it(&self.list[place]) => Some(place),
+                Some(_) => self.list.iter().position(is_it),
+                None => None,
+            },
+        };
+        place.map(|place| Slot(place as u32))
+    }
+
+    fn add(&mut self, key: OpenKey) -> Slot {
+        let place = self.list.len();
+        if place == SCANNED_MAX {
+            self.places.extend(self.list.iter().enumerate().rev().map(|(place, key)| (key.name_hash, place)));
+        }
+        if place >= SCANNED_MAX {
+            self.places.entry(key.name_hash).or_insert(place);
+        }
+        self.list.push(key);
+        Slot(place as u32)
+    }
+}
 
 /// A key that is open until the command ends.
 #[derive(Clone)]
@@ -80,7 +119,7 @@ impl<'a> Keyspace<'a> {
             strings,
             scope,
             access,
-            keys: RefCell::new(Vec::with_capacity(KEYS_USUAL)),
+            keys: RefCell::new(OpenKeys { list: Vec::with_capacity(KEYS_USUAL), places: BTreeMap::new() }),
             singles: Default::default(),
             name: RefCell::default(),
         };
@@ -136,11 +175,11 @@ impl<'a> Keyspace<'a> {
 
     /// The open key of a slot.
     pub(super) fn key(&self, slot: Slot) -> OpenKey {
-        self.keys.borrow()[slot.0 as usize].clone()
+        self.keys.borrow().list[slot.0 as usize].clone()
     }
 
     fn handle(&self, slot: Slot) -> *mut RedisModuleKey {
-        self.keys.borrow()[slot.0 as usize].handle
+        self.keys.borrow().list[slot.0 as usize].handle
     }
 
     fn open_named(&self, name: RString, name_hash: u64, wanted: KeyType) -> Outcome<Slot> {
@@ -156,9 +195,8 @@ impl<'a> Keyspace<'a> {
             KeyType::Hash => raw::REDISMODULE_KEYTYPE_HASH,
             KeyType::SortedSet => raw::REDISMODULE_KEYTYPE_ZSET,
             KeyType::Stream => raw::REDISMODULE_KEYTYPE_STREAM,
+            KeyType::String => raw::REDISMODULE_KEYTYPE_STRING,
         };
-        let mut keys = self.keys.borrow_mut();
-        let slot = Slot(keys.len() as u32);
         if found != raw::REDISMODULE_KEYTYPE_EMPTY && found != wanted {
             // SAFETY: opened just above, known to nobody else.
             unsafe { (api().close_key)(handle) };
@@ -167,8 +205,7 @@ impl<'a> Keyspace<'a> {
                 String::from_utf8_lossy(name.as_bytes())
             )));
         }
-        keys.push(OpenKey { handle, name, name_hash });
-        Ok(slot)
+        Ok(self.keys.borrow_mut().add(OpenKey { handle, name, name_hash }))
     }
 
     /// The last id that a stream gave out.
@@ -212,20 +249,18 @@ impl<'a> Store<'a> for Keyspace<'a> {
         name.clear();
         key.push_name(self.scope, &mut name);
         let name_hash = strings::hash(name.as_bytes());
-        // A batch of 1,000 events has some thousand keys at most: comparing hashes in a row beats a map.
-        let is_it = |open: &OpenKey| open.name_hash == name_hash && open.name.as_bytes() == name.as_bytes();
-        if let Some(place) = self.keys.borrow().iter().position(is_it) {
-            return Ok(Slot(place as u32));
+        if let Some(slot) = self.keys.borrow().find(name_hash, name.as_bytes()) {
+            return Ok(slot);
         }
         self.open_named(RString::new(name.as_bytes()), name_hash, key.key_type())
     }
 
     fn exists(&self, slot: Slot) -> bool {
-        self.keys.borrow()[slot.0 as usize].exists()
+        self.keys.borrow().list[slot.0 as usize].exists()
     }
 
     fn len(&self, slot: Slot) -> u64 {
-        self.keys.borrow()[slot.0 as usize].len()
+        self.keys.borrow().list[slot.0 as usize].len()
     }
 
     fn hash_get(&self, slot: Slot, fields: &[&str], values: &mut Vec<Option<&'a [u8]>>) {
@@ -282,7 +317,7 @@ impl<'a> Store<'a> for Keyspace<'a> {
 
 impl Drop for Keyspace<'_> {
     fn drop(&mut self) {
-        for key in self.keys.get_mut().drain(..) {
+        for key in self.keys.get_mut().list.drain(..) {
             // SAFETY: null is allowed here; any other handle is open and closed only here. The context is
             // live, because `self` borrows it.
             unsafe { (api().close_key)(key.handle) };

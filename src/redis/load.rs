@@ -15,7 +15,7 @@ use super::{claim, commit, config, cron, info, registry};
 use crate::commands::COMMANDS;
 use crate::config::Defaults;
 use crate::info::counters;
-use crate::{rebuilds, schemas};
+use crate::{closing, engines, rebuilds, schemas};
 
 const NAME: &std::ffi::CStr = c"tradebus";
 
@@ -188,6 +188,9 @@ fn give_back() {
         strings::clear();
         schemas::clear();
         rebuilds::clear();
+        engines::clear();
+        closing::clear();
+        cron::clear();
     }
     drop(panic::take_hook());
 }

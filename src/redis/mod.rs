@@ -26,6 +26,7 @@ mod keys;
 mod keyspace;
 mod load;
 mod log;
+mod market;
 mod publish;
 mod read;
 mod registry;

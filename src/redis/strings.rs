@@ -7,7 +7,7 @@ use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
 use redis_module::raw::RedisModuleString;
-use tradebus_core::channel;
+use tradebus_core::channel::{self, Topic};
 use tradebus_core::event_name::EventName;
 use tradebus_core::event_type::EVENT_TYPES;
 use tradebus_core::key::{Key, Scope};
@@ -202,8 +202,18 @@ pub fn value(bytes: &[u8]) -> RString {
 }
 
 /// The keys of which a symbol or a stream has one, as places in [`ScopeStrings`].
-pub const SINGLE_KEYS: [Key<'static>; 8] =
-    [Key::Log, Key::OpenOrders, Key::ActivePositions, Key::Last, Key::Risk, Key::Instrument, Key::Dead, Key::Schema];
+pub const SINGLE_KEYS: [Key<'static>; 10] = [
+    Key::Log,
+    Key::OpenOrders,
+    Key::ActivePositions,
+    Key::Last,
+    Key::Risk,
+    Key::Instrument,
+    Key::Dead,
+    Key::Schema,
+    Key::Forming,
+    Key::Triggers,
+];
 
 /// The place of a key in [`SINGLE_KEYS`].
 pub fn single_key(key: &Key<'_>) -> Option<usize> {
@@ -216,7 +226,11 @@ pub fn single_key(key: &Key<'_>) -> Option<usize> {
         Key::Instrument => Some(5),
         Key::Dead => Some(6),
         Key::Schema => Some(7),
+        Key::Forming => Some(8),
+        Key::Triggers => Some(9),
         Key::Order(_) | Key::Position(_) | Key::Signal(_) | Key::Fills(_) | Key::Slices(_) | Key::Seen(_) => None,
+        Key::Candles(_) | Key::State(_) | Key::Conditions(_) => None,
+        Key::Condition(_) | Key::Subscriptions(_) | Key::TriggerSeen(_) | Key::Work(_) => None,
     }
 }
 
@@ -262,20 +276,20 @@ impl ScopeStrings {
     }
 
     /// The channel for `PUBLISH`.
-    pub fn classic_channel(&self, scope: Scope<'_>, event_type: EventName<'_>) -> RString {
-        let make = || RString::new(channel::classic(scope, event_type.as_str()).as_bytes());
-        match event_type {
-            EventName::Trade(event_type) => self.classic[event_type as usize].get_or_init(make).clone(),
-            EventName::Stream(_) => make(),
+    pub fn classic_channel(&self, scope: Scope<'_>, topic: &Topic<'_>) -> RString {
+        let make = || RString::new(channel::classic(scope, topic).as_bytes());
+        match topic {
+            Topic::Event(EventName::Trade(event_type)) => self.classic[*event_type as usize].get_or_init(make).clone(),
+            _ => make(),
         }
     }
 
     /// The channel for `SPUBLISH`.
-    pub fn sharded_channel(&self, scope: Scope<'_>, event_type: EventName<'_>) -> RString {
-        let make = || RString::new(channel::sharded(scope, event_type.as_str()).as_bytes());
-        match event_type {
-            EventName::Trade(event_type) => self.sharded[event_type as usize].get_or_init(make).clone(),
-            EventName::Stream(_) => make(),
+    pub fn sharded_channel(&self, scope: Scope<'_>, topic: &Topic<'_>) -> RString {
+        let make = || RString::new(channel::sharded(scope, topic).as_bytes());
+        match topic {
+            Topic::Event(EventName::Trade(event_type)) => self.sharded[*event_type as usize].get_or_init(make).clone(),
+            _ => make(),
         }
     }
 }

@@ -9,20 +9,26 @@
 //! become a plan of log entries, hash patches, index changes, expiries and messages.
 #![forbid(unsafe_code)]
 
+pub mod candle;
 pub mod channel;
+pub mod condition;
 pub mod dead_letter;
 pub mod decimal;
+pub mod engine;
 pub mod entity;
+pub mod evaluator;
 pub mod event;
 pub mod event_name;
 pub mod event_type;
 pub mod expression;
 pub mod fill;
+pub mod forming;
 pub mod indicators;
 pub mod instrument;
 pub mod json;
 pub mod key;
 pub mod log;
+pub mod market;
 pub mod memory;
 pub mod message;
 pub mod money;
@@ -41,6 +47,7 @@ pub mod signal;
 pub mod store;
 pub mod stream;
 pub mod stream_id;
+pub mod subscription;
 pub mod symbol;
 pub mod time;
 pub mod timeframe;

@@ -2,7 +2,7 @@
 //! entry and which message does it become, what is kept of the log. What an event means is not asked here.
 
 pub mod dedupe;
-mod identity;
+pub(crate) mod identity;
 pub mod journal;
 pub mod logged;
 pub mod notes;
@@ -12,6 +12,7 @@ pub mod tails;
 
 use std::borrow::Cow;
 
+use crate::channel::Topic;
 use crate::event::{parse_time, Event};
 use crate::event_name::{EventName, Named};
 use crate::key::{Key, Scope};
@@ -206,13 +207,7 @@ impl<'s, 'a, S: Store<'a>> Log<'s, 'a, S> {
     /// # Errors
     /// WRONGTYPE.
     pub fn record(&mut self, key: Key<'_>) -> Outcome<usize> {
-        let slot = self.store.open(key)?;
-        if let Some(at) = self.notes.record_at(slot) {
-            return Ok(at);
-        }
-        self.records.push(Record::new(self.store, slot));
-        self.notes.note_record(slot, self.records.len() - 1);
-        Ok(self.records.len() - 1)
+        self.notes.record(self.store, &mut self.records, key)
     }
 
     /// Takes an event in: its entry, its message, its receipt, its id.
@@ -250,7 +245,7 @@ impl<'s, 'a, S: Store<'a>> Log<'s, 'a, S> {
                 entity: judged.entity,
                 telling: Telling::Live,
             };
-            self.messages.push(Message { event_type, body: content.to_json() });
+            self.messages.push(Message { topic: Topic::Event(event_type), body: content.to_json() });
         }
         let receipt = Receipt { id, outcome: judged.outcome, entity: judged.entity };
         self.entries.push(LogEntry { id, fields: entry_fields(event_type, event.data, labels, happened_at, judged) });

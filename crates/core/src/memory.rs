@@ -1,24 +1,27 @@
 //! The keyspace of one symbol or stream in memory: the model that tests hold a server against, and a way to try the
 //! core without one.
 
+mod changes;
 mod view;
 
 use std::collections::BTreeMap;
 
-use crate::channel;
 use crate::key::{Key, KeyType, Scope};
 use crate::log::journal::Journal;
 use crate::log::{Clock, Decision, Receipt};
-use crate::plan::{Expiry, Plan};
+use crate::market::{self, Engines, Market, Tally};
+use crate::plan::Expiry;
 use crate::rebuild::{Rebuild, Step};
 use crate::refusal::Outcome;
 use crate::session::{Request, Session};
 use crate::settings::Settings;
-use crate::store::{Slot, Store};
+use crate::store::Store;
 use crate::stream;
 use crate::stream_id::StreamId;
 use crate::time::Millis;
-use view::View;
+use changes::{Changes, Write};
+
+pub use view::View;
 
 /// A value of one of the types that keys have.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +32,8 @@ pub enum Value {
     SortedSet(BTreeMap<String, i64>),
     /// Id and fields.
     Stream(Entries),
+    /// Any bytes.
+    String(Vec<u8>),
 }
 
 /// The entries of a stream.
@@ -40,6 +45,7 @@ impl Value {
             KeyType::Hash => Value::Hash(BTreeMap::new()),
             KeyType::SortedSet => Value::SortedSet(BTreeMap::new()),
             KeyType::Stream => Value::Stream(BTreeMap::new()),
+            KeyType::String => Value::String(Vec::new()),
         }
     }
 
@@ -48,6 +54,7 @@ impl Value {
             Value::Hash(_) => KeyType::Hash,
             Value::SortedSet(_) => KeyType::SortedSet,
             Value::Stream(_) => KeyType::Stream,
+            Value::String(_) => KeyType::String,
         }
     }
 
@@ -56,6 +63,7 @@ impl Value {
             Value::Hash(fields) => fields.len(),
             Value::SortedSet(members) => members.len(),
             Value::Stream(entries) => entries.len(),
+            Value::String(bytes) => bytes.len(),
         }
     }
 }
@@ -186,6 +194,28 @@ impl Memory {
         Ok(receipts[0])
     }
 
+    /// Does what a command on the symbol's market does: `decide` asks for it and ends it. Gives what it replies, what it
+    /// counts, and the conditions that triggered.
+    ///
+    /// # Errors
+    /// Those of `decide`.
+    pub fn market<T>(
+        &mut self,
+        engines: &mut Engines,
+        settings: &Settings,
+        now: Millis,
+        decide: impl for<'s, 'm> FnOnce(Market<'s, 'm, View<'m>>) -> Outcome<(T, market::Decision<'m>)>,
+    ) -> Outcome<(T, Tally, Vec<String>)> {
+        self.expire(now);
+        let view = View::of(self);
+        let (reply, decision) = decide(Market::open(&view, self.scope().name(), settings, now, engines))?;
+        let market::Decision { plan, engines: touched, tally, triggered, .. } = decision;
+        let changes = Changes::of(plan, view);
+        self.apply(changes);
+        touched.into_iter().for_each(|engine| engines.put(engine));
+        Ok((reply, tally, triggered))
+    }
+
     /// Does a slice of a rebuild, of so many parts.
     ///
     /// # Errors
@@ -217,9 +247,12 @@ impl Memory {
 
     /// Deletes an entry of the log, as XDEL does.
     pub fn delete_entry(&mut self, id: StreamId) {
-        let name = self.key_name(Key::Log);
-        if let Some(Value::Stream(log)) = self.keys.get_mut(&name) {
-            if log.remove(&id).is_some() {
+        self.delete_entry_of(self.key_name(Key::Log), id);
+    }
+
+    fn delete_entry_of(&mut self, name: String, id: StreamId) {
+        if let Some(Value::Stream(entries)) = self.keys.get_mut(&name) {
+            if entries.remove(&id).is_some() {
                 let highest = self.deleted.entry(name).or_default();
                 *highest = id.max(*highest);
             }
@@ -281,6 +314,7 @@ impl Memory {
                         entries.pop_first();
                     }
                 }
+                (Value::String(bytes), Write::Replace(value)) => *bytes = value,
                 (Value::Hash(fields), Write::Set(field, value)) => {
                     self.fields_set.push((change.name.clone(), field.clone()));
                     fields.insert(field, value);
@@ -301,6 +335,9 @@ impl Memory {
                 self.remove(&change.name);
             }
         }
+        for (name, id) in changes.deletions {
+            self.delete_entry_of(name, id);
+        }
         for (name, expiry) in changes.expiries {
             match expiry {
                 Expiry::At(at) if self.keys.contains_key(&name) => {
@@ -315,68 +352,5 @@ impl Memory {
             self.remove(&name);
         }
         self.messages.extend(changes.messages);
-    }
-}
-
-/// A plan that no longer borrows what it was made from.
-struct Changes {
-    writes: Vec<Change>,
-    expiries: Vec<(String, Expiry)>,
-    unlinks: Vec<String>,
-    messages: Vec<Published>,
-}
-
-struct Change {
-    name: String,
-    key_type: KeyType,
-    write: Write,
-}
-
-enum Write {
-    Append(StreamId, Vec<(String, Vec<u8>)>),
-    Trim { keep: usize, min_id: StreamId },
-    Set(String, Vec<u8>),
-    Delete(String),
-    Score(String, Option<i64>),
-}
-
-impl Changes {
-    fn of(plan: Plan<'_>, view: View<'_>) -> Changes {
-        let scope = view.memory.scope();
-        let opened = view.into_opened();
-        let name = |slot: Slot| opened[slot.0 as usize].0.clone();
-        let mut writes = Vec::new();
-        let mut push =
-            |slot: Slot, write| writes.push(Change { name: name(slot), key_type: opened[slot.0 as usize].1, write });
-        for append in plan.appends {
-            for entry in append.entries {
-                let fields = entry.fields.into_iter().map(|(field, value)| (field.into_owned(), value.into_owned()));
-                push(append.slot, Write::Append(entry.id, fields.collect()));
-            }
-            let keep = append.retention.max_len.map_or(usize::MAX, |len| usize::try_from(len).unwrap_or(usize::MAX));
-            let min_id = append.retention.min_id.unwrap_or(StreamId::ZERO);
-            push(append.slot, Write::Trim { keep, min_id });
-        }
-        for patch in plan.hashes {
-            for (field, value) in patch.set {
-                push(patch.slot, Write::Set(field.into_owned(), value.into_owned()));
-            }
-            for field in patch.delete {
-                push(patch.slot, Write::Delete(field.into_owned()));
-            }
-        }
-        for patch in plan.indexes {
-            push(patch.slot, Write::Score(String::from_utf8_lossy(&patch.member).into_owned(), patch.score));
-        }
-        let published = |message: crate::plan::Message<'_>| Published {
-            channel: channel::classic(scope, message.event_type.as_str()),
-            body: message.body,
-        };
-        Changes {
-            writes,
-            expiries: plan.expiries.into_iter().map(|(slot, expiry)| (name(slot), expiry)).collect(),
-            unlinks: plan.unlinks.into_iter().map(name).collect(),
-            messages: plan.messages.into_iter().map(published).collect(),
-        }
     }
 }

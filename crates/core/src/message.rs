@@ -52,21 +52,15 @@ impl Content<'_> {
     /// The JSON text.
     pub fn to_json(&self) -> String {
         let mut out = String::with_capacity(320 + self.data.len());
-        for (lead, id) in
-            [(r#"{"id":""#, self.id), (r#"","prev_id":""#, self.prev_id), (r#"","prev_log_id":""#, self.prev_log_id)]
-        {
-            out.push_str(lead);
-            id.push_to(&mut out);
-        }
+        push_ids(self.id, self.prev_id, &mut out);
+        out.push_str(r#"","prev_log_id":""#);
+        self.prev_log_id.push_to(&mut out);
         for text in
             [r#"","event_type":""#, self.event_type.as_str(), r#"",""#, self.scope.kind(), r#"":""#, self.scope.name()]
         {
             out.push_str(text);
         }
-        for (lead, at) in [(r#"","timestamp":""#, self.happened_at), (r#"","published_at":""#, self.published_at)] {
-            out.push_str(lead);
-            time::push_rfc3339(at, &mut out);
-        }
+        push_times(self.happened_at, self.published_at, &mut out);
         out.push_str(r#"","data":"#);
         out.push_str(self.data);
         for (lead, text) in [
@@ -93,6 +87,22 @@ impl Content<'_> {
         }
         out.push('}');
         out
+    }
+}
+
+/// Appends what every message begins with, up to within the quotes of its second id.
+pub(crate) fn push_ids(id: StreamId, prev_id: StreamId, out: &mut String) {
+    for (lead, id) in [(r#"{"id":""#, id), (r#"","prev_id":""#, prev_id)] {
+        out.push_str(lead);
+        id.push_to(out);
+    }
+}
+
+/// Appends the times of a message, from within the quotes of what is before to within those of the second.
+pub(crate) fn push_times(happened_at: Millis, published_at: Millis, out: &mut String) {
+    for (lead, at) in [(r#"","timestamp":""#, happened_at), (r#"","published_at":""#, published_at)] {
+        out.push_str(lead);
+        time::push_rfc3339(at, out);
     }
 }
 

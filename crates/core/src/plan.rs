@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::event_name::EventName;
+use crate::channel::Topic;
 use crate::settings::Settings;
 use crate::store::Slot;
 use crate::stream_id::StreamId;
@@ -20,6 +20,10 @@ pub type Name<'a> = Cow<'a, str>;
 pub struct Plan<'a> {
     /// What is added to streams.
     pub appends: Vec<Append<'a>>,
+    /// Entries of streams to delete, once the others are added.
+    pub deletions: Vec<(Slot, StreamId)>,
+    /// Values of strings.
+    pub strings: Vec<(Slot, Text<'a>)>,
     /// One patch a hash.
     pub hashes: Vec<HashPatch<'a>>,
     /// One patch an index member.
@@ -36,6 +40,8 @@ impl Plan<'_> {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.appends.is_empty()
+            && self.deletions.is_empty()
+            && self.strings.is_empty()
             && self.hashes.is_empty()
             && self.indexes.is_empty()
             && self.expiries.is_empty()
@@ -92,7 +98,12 @@ impl Retention {
         Retention { max_len: positive(settings.stream_maxlen), min_id: oldest }
     }
 
-    /// Of dead letters and work queues.
+    /// Of the closed candles of a timeframe.
+    pub fn of_candles(settings: &Settings) -> Retention {
+        Retention { max_len: positive(settings.candle_history), min_id: None }
+    }
+
+    /// Of dead letters, triggers and work queues.
     pub fn of_queue(settings: &Settings) -> Retention {
         Retention { max_len: positive(settings.queue_maxlen), min_id: None }
     }
@@ -136,8 +147,8 @@ pub enum Expiry {
 /// A message for subscribers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// The type, last part of the channel.
-    pub event_type: EventName<'a>,
+    /// What it speaks of, and so its channel.
+    pub topic: Topic<'a>,
     /// The JSON text.
     pub body: String,
 }

@@ -47,6 +47,10 @@ pub struct Settings {
     pub dedupe_max: u64,
     /// `tradebus.max-event-size`: bytes of data.
     pub max_event_size: usize,
+    /// `tradebus.candle-history`: candles kept of each timeframe.
+    pub candle_history: u64,
+    /// `tradebus.bar-grace`: how long after its end a bar is still open for late ticks, and how far ahead a tick may be.
+    pub bar_grace_ms: u64,
 }
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
@@ -64,6 +68,8 @@ impl Default for Settings {
             dedupe_window_ms: 10 * 60 * 1_000,
             dedupe_max: 1_000_000,
             max_event_size: 64 * 1_024,
+            candle_history: 1_000,
+            bar_grace_ms: 2_000,
         }
     }
 }

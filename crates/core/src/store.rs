@@ -23,7 +23,7 @@ pub trait Store<'a> {
     /// Whether the key exists.
     fn exists(&self, slot: Slot) -> bool;
 
-    /// Number of fields, members or entries; 0 when the key does not exist.
+    /// Number of fields, members, entries or bytes; 0 when the key does not exist.
     fn len(&self, slot: Slot) -> u64;
 
     /// The values of `fields` of a hash, in their order, into `values` (cleared first).
@@ -46,6 +46,18 @@ pub trait Store<'a> {
 
     /// Calls `visit` with every field of a hash, of any size, in no order; a field may come twice.
     fn hash_each(&self, slot: Slot, visit: &mut dyn FnMut(&[u8], &[u8]));
+}
+
+/// What conditions and candles read beside what events do.
+pub trait MarketStore<'a>: Store<'a> {
+    /// Calls `visit` with the members of a sorted set and their scores, lowest first, until it says stop.
+    fn sorted_each(&self, slot: Slot, visit: &mut dyn FnMut(&[u8], i64) -> Flow);
+
+    /// The highest score in a sorted set.
+    fn highest_score(&self, slot: Slot) -> Option<i64>;
+
+    /// The value of a string.
+    fn string(&self, slot: Slot) -> Option<&'a [u8]>;
 }
 
 /// What a comparison of the store with its log reads beside what a decision does.

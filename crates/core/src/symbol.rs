@@ -1,4 +1,4 @@
-//! The names that callers choose: symbols and the ids of entities.
+//! The names that callers choose: symbols, the ids of entities, and the words of conditions and bots.
 
 use crate::refusal::{Code, Outcome, Refusal};
 
@@ -7,6 +7,9 @@ pub const SYMBOL_MAX: usize = 64;
 
 /// The longest id of an order, position, signal, fill or event, in bytes.
 pub const ID_MAX: usize = 128;
+
+/// The longest id of a condition or a bot, and type of bots, in bytes.
+pub const WORD_MAX: usize = 64;
 
 /// Takes a symbol or a stream's name, which `what` says (`the symbol`), as a caller wrote it. What passes can stand in
 /// a key: it cannot change the hash tag that it is put into, is no glob pattern and needs no quoting.
@@ -46,6 +49,26 @@ pub fn parse_id<'a>(what: &str, text: &'a [u8]) -> Outcome<&'a str> {
     }
 }
 
+/// Takes the id of a condition or of a bot, or a type of bots, as a caller wrote it; `what` is how an error names it
+/// (`bot_id`). Fewer bytes than an id of [`parse_id`] has: such words stand in keys, channels and shell scripts.
+///
+/// # Errors
+/// BADFIELD when it is empty, too long, or has a byte other than ASCII letters and digits, `_`, `.` and `-`.
+pub fn parse_word<'a>(what: &str, text: &'a [u8]) -> Outcome<&'a str> {
+    if text.is_empty() || text.len() > WORD_MAX {
+        return Err(Code::BadField.because(format!("{what} is {} bytes long, 1 to {WORD_MAX} are allowed", text.len())));
+    }
+    let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    match text.iter().position(|byte| !is_allowed(byte)) {
+        Some(at) => {
+            let mut refusal = bad_byte(Code::BadField, what, text[at], at);
+            refusal.text.push_str("; letters, digits, `_`, `.` and `-` are");
+            Err(refusal)
+        }
+        None => printable(text, Code::BadField, what),
+    }
+}
+
 fn printable<'a>(text: &'a [u8], code: Code, what: &str) -> Outcome<&'a str> {
     std::str::from_utf8(text).map_err(|_| code.because(format!("{what} is not ASCII")))
 }
@@ -62,7 +85,7 @@ fn bad_byte(code: Code, what: &str, byte: u8, at: usize) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_id, parse_name, ID_MAX, SYMBOL_MAX};
+    use super::{parse_id, parse_name, parse_word, ID_MAX, SYMBOL_MAX, WORD_MAX};
 
     fn check(text: &[u8], expected: Result<&str, &str>) {
         let symbol = parse_name("the symbol", text).map_err(|refusal| refusal.to_string());
@@ -105,5 +128,29 @@ mod tests {
         check(&[b'i'; ID_MAX + 1], Err("BADFIELD order_id is 129 bytes long, 1 to 128 are allowed"));
         check(b"a b", Err("BADFIELD order_id has a space at offset 1, which is not allowed"));
         check(b"a\x7f", Err("BADFIELD order_id has byte 0x7f at offset 1, which is not allowed"));
+    }
+
+    #[test]
+    fn words_are_plain() {
+        let check = |text: &[u8], expected: Result<&str, &str>| {
+            let word = parse_word("bot_id", text).map_err(|refusal| refusal.to_string());
+            assert_eq!(word.as_deref().map_err(String::as_str), expected, "{text:?}");
+        };
+        let longest = "w".repeat(WORD_MAX);
+        check(b"dca-bot_7.EU", Ok("dca-bot_7.EU"));
+        check(longest.as_bytes(), Ok(&longest));
+        check(b"", Err("BADFIELD bot_id is 0 bytes long, 1 to 64 are allowed"));
+        check(&[b'w'; WORD_MAX + 1], Err("BADFIELD bot_id is 65 bytes long, 1 to 64 are allowed"));
+        let refused = |name: &str, at: usize| {
+            format!(
+                "BADFIELD bot_id has {name} at offset {at}, which is not allowed; letters, digits, `_`, `.` and `-` are"
+            )
+        };
+        check(b"a b", Err(&refused("a space", 1)));
+        check(b"a:b*", Err(&refused("`:`", 1)));
+        check("b\u{e9}".as_bytes(), Err(&refused("byte 0xc3", 1)));
+        for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_alphanumeric() && !b"_.-".contains(byte)) {
+            assert!(parse_word("bot_id", &[b'A', byte]).is_err(), "{byte}");
+        }
     }
 }

@@ -373,7 +373,7 @@ fn foreign_entries_and_fields_are_refused_as_corrupt() {
             Value::Stream(entries) => {
                 entries.insert(StreamId::MAX, vec![(field.to_owned(), value.as_bytes().to_vec())]);
             }
-            Value::SortedSet(_) => unreachable!(),
+            Value::SortedSet(_) | Value::String(_) => unreachable!(),
         }
         let text = desk.refuse(Code::Corrupt, event_type, data);
         assert!(text.contains(field), "{text}");

@@ -18,6 +18,16 @@ impl Truth {
         self.min(other)
     }
 
+    /// The value; `None` when it is unknown.
+    #[must_use]
+    pub fn known(self) -> Option<bool> {
+        match self {
+            Truth::False => Some(false),
+            Truth::Unknown => None,
+            Truth::True => Some(true),
+        }
+    }
+
     /// Whether one holds: true if one is true, whatever the other.
     #[must_use]
     pub fn or(self, other: Truth) -> Truth {

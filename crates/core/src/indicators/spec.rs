@@ -106,6 +106,21 @@ impl Spec {
         }
     }
 
+    /// The most bytes that [`Indicator::save`](super::Indicator::save) takes for the function, however many bars it
+    /// has seen. A number of a window takes 8 bytes, a candidate for an extreme 10, and all the rest fits in 64.
+    #[must_use]
+    pub fn state_len_max(self) -> usize {
+        let windows = match self {
+            Spec::Sma(n) | Spec::Wma(n) | Spec::Cci(n) | Spec::Roc(n) | Spec::Bb { period: n, .. } => {
+                8 * usize::from(n)
+            }
+            Spec::Highest(n) | Spec::Lowest(n) => 10 * usize::from(n),
+            Spec::Stoch { k, d, slowing } => 20 * usize::from(k) + 8 * (usize::from(d) + usize::from(slowing)),
+            _ => 0,
+        };
+        windows + 64
+    }
+
     /// Appends a byte for the function and its parameters. The bytes are never given to another function.
     pub(super) fn save(self, out: &mut Vec<u8>) {
         let (function, periods): (u8, &[u16]) = match self {

@@ -1,8 +1,11 @@
 //! What a command has done to each key so far, apart from the fields of hashes: index membership, expiries,
 //! what is dropped. Of several changes to one key only the last is written.
 
+use crate::key::Key;
 use crate::plan::{Expiry, IndexPatch, Plan};
-use crate::store::Slot;
+use crate::record::Record;
+use crate::refusal::Outcome;
+use crate::store::{Slot, Store};
 
 /// Notes on keys, by slot: slots are small numbers, given out one after the other.
 #[derive(Debug, Default)]
@@ -40,14 +43,23 @@ impl Notes {
         &mut self.notes[at]
     }
 
-    /// Where the session keeps the record of a key.
-    pub fn record_at(&self, slot: Slot) -> Option<usize> {
-        self.note(slot)?.record
-    }
-
-    /// Notes where the session keeps the record of a key.
-    pub fn note_record(&mut self, slot: Slot, at: usize) {
-        self.note_mut(slot).record = Some(at);
+    /// The place in `records` of the record of a key, the same one for the whole command.
+    ///
+    /// # Errors
+    /// WRONGTYPE.
+    pub fn record<'a, S: Store<'a>>(
+        &mut self,
+        store: &S,
+        records: &mut Vec<Record<'a>>,
+        key: Key<'_>,
+    ) -> Outcome<usize> {
+        let slot = store.open(key)?;
+        if let Some(at) = self.note(slot).and_then(|note| note.record) {
+            return Ok(at);
+        }
+        records.push(Record::new(store, slot));
+        self.note_mut(slot).record = Some(records.len() - 1);
+        Ok(records.len() - 1)
     }
 
     /// Notes whether an entity, which its index knows as `member`, was open before its first event of this command.

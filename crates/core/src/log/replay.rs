@@ -44,9 +44,10 @@ impl<'p> Prefix<'p> {
 
     /// The name of the channel for events of a type; `None` when nothing is published at all.
     pub fn channel(self, pubsub: PubSub, scope: Scope<'_>, event_type: &str) -> Option<String> {
+        let topic = channel::Topic::Event(EventName::Stream(event_type));
         let channel = match pubsub {
-            PubSub::Classic => channel::classic(scope, event_type),
-            PubSub::Sharded => channel::sharded(scope, event_type),
+            PubSub::Classic => channel::classic(scope, &topic),
+            PubSub::Sharded => channel::sharded(scope, &topic),
             PubSub::Off => return None,
         };
         Some([self.0, &channel].concat())

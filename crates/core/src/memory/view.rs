@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::{Entries, Memory, Value};
 use crate::key::{Key, KeyType};
 use crate::refusal::{Code, Outcome};
-use crate::store::{Audit, Direction, Entry, Flow, History, Score, Slot, Span, Store};
+use crate::store::{Audit, Direction, Entry, Flow, History, MarketStore, Score, Slot, Span, Store};
 use crate::stream_id::StreamId;
 use crate::time::Millis;
 use xxhash_rust::xxh3::xxh3_64;
@@ -117,6 +117,35 @@ impl<'a> Store<'a> for View<'a> {
     fn hash_each(&self, slot: Slot, visit: &mut dyn FnMut(&[u8], &[u8])) {
         if let Some(Value::Hash(hash)) = self.value(slot) {
             hash.iter().for_each(|(field, value)| visit(field.as_bytes(), value));
+        }
+    }
+}
+
+impl<'a> MarketStore<'a> for View<'a> {
+    fn sorted_each(&self, slot: Slot, visit: &mut dyn FnMut(&[u8], i64) -> Flow) {
+        let Some(Value::SortedSet(members)) = self.value(slot) else {
+            return;
+        };
+        let mut by_score: Vec<_> = members.iter().map(|(member, score)| (*score, member)).collect();
+        by_score.sort();
+        for (score, member) in by_score {
+            if visit(member.as_bytes(), score) == Flow::Stop {
+                return;
+            }
+        }
+    }
+
+    fn highest_score(&self, slot: Slot) -> Option<i64> {
+        match self.value(slot) {
+            Some(Value::SortedSet(members)) => members.values().copied().max(),
+            _ => None,
+        }
+    }
+
+    fn string(&self, slot: Slot) -> Option<&'a [u8]> {
+        match self.value(slot) {
+            Some(Value::String(bytes)) => Some(bytes),
+            _ => None,
         }
     }
 }

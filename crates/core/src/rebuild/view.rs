@@ -17,7 +17,7 @@ pub enum Place {
     Risk,
     /// The symbol's settings, as the event's context has them.
     Instrument,
-    /// What a fold keeps no account of: the log, indexes, `last`.
+    /// What a fold keeps no account of: the log, indexes, `last`, and what no event of a log touches.
     Other(u32),
 }
 
@@ -33,8 +33,17 @@ impl Place {
             Key::ActivePositions => Place::Other(6),
             Key::Last => Place::Other(7),
             Key::Seen(_) => Place::Other(8),
-            Key::Dead => Place::Other(9),
-            Key::Schema => Place::Other(10),
+            Key::Dead
+            | Key::Schema
+            | Key::Candles(_)
+            | Key::Forming
+            | Key::State(_)
+            | Key::Condition(_)
+            | Key::Conditions(_)
+            | Key::Subscriptions(_)
+            | Key::TriggerSeen(_)
+            | Key::Triggers
+            | Key::Work(_) => Place::Other(9),
         }
     }
 

@@ -1,0 +1,148 @@
+//! Ticks: the bars that they build, and when these close.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use super::{text_field, Decision, Market, Origin};
+use crate::engine::open_time;
+use crate::forming::{Feed, Forming, Tick};
+use crate::key::Key;
+use crate::refusal::{Code, Outcome};
+use crate::store::MarketStore;
+use crate::time::Millis;
+use crate::timeframe::Timeframe;
+
+impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
+    /// Takes a tick into the bar of every timeframe that ticks build, closes those that it is behind of, and ends.
+    ///
+    /// # Errors
+    /// BADFIELD when it is ahead of the clock by more than `tradebus.bar-grace`, or a sum of volumes would not be
+    /// exact; WRONGTYPE, CORRUPT.
+    pub fn tick(mut self, tick: &Tick) -> Outcome<Decision<'a>> {
+        let latest = self.now.saturating_add_unsigned(self.settings.bar_grace_ms);
+        if tick.at > latest {
+            return Err(Code::BadField.because(format!(
+                "TIMESTAMP {} is more than tradebus.bar-grace ahead of the server's time, {}",
+                tick.at, self.now
+            )));
+        }
+        let mut is_late = false;
+        for (timeframe, feed) in self.feeds()? {
+            let bar = match feed {
+                Feed::Candles => continue,
+                Feed::Ticks => self.begin_bar(timeframe, tick)?,
+                Feed::Bar(mut bar) => match bar.bar_of(tick.at) {
+                    Ordering::Less => {
+                        self.wait_for(&bar);
+                        None
+                    }
+                    Ordering::Equal => {
+                        bar.take(tick)?;
+                        Some(bar)
+                    }
+                    Ordering::Greater => {
+                        self.close(timeframe, bar)?;
+                        Some(Forming::begin(timeframe, tick))
+                    }
+                },
+            };
+            match bar {
+                Some(bar) => {
+                    self.wait_for(&bar);
+                    self.set_feed(timeframe, &Feed::Bar(bar))?;
+                }
+                None => is_late = true,
+            }
+        }
+        self.tally.late_ticks += u64::from(is_late);
+        Ok(self.finish())
+    }
+
+    /// The bar that a tick begins, unless it is closed already.
+    fn begin_bar(&self, timeframe: Timeframe, tick: &Tick) -> Outcome<Option<Forming>> {
+        let is_late = self.is_closed(timeframe, timeframe.open_of(tick.at))?;
+        Ok((!is_late).then(|| Forming::begin(timeframe, tick)))
+    }
+
+    /// Notes that a bar is to be closed at its end.
+    fn wait_for(&mut self, bar: &Forming) {
+        self.next_close = Some(self.next_close.map_or(bar.end(), |end| end.min(bar.end())));
+    }
+
+    fn close(&mut self, timeframe: Timeframe, bar: Forming) -> Outcome<()> {
+        let candle = bar.into_candle();
+        // A candle that was added by hand has the last word, or no tick would be taken any more.
+        if !self.is_closed(timeframe, candle.open_time)? {
+            self.store_candle(timeframe, &candle, Origin::Live)?;
+        }
+        Ok(())
+    }
+
+    fn is_closed(&self, timeframe: Timeframe, open: Millis) -> Outcome<bool> {
+        let last = self.store.last_id(self.store.open(Key::Candles(timeframe))?).and_then(open_time);
+        Ok(last.is_some_and(|last| open <= last))
+    }
+
+    /// Closes the bars that ended `tradebus.bar-grace` ago, and ends.
+    ///
+    /// # Errors
+    /// WRONGTYPE, CORRUPT.
+    pub fn close_due(mut self) -> Outcome<Decision<'a>> {
+        for (timeframe, feed) in self.feeds()? {
+            if let Feed::Bar(bar) = feed {
+                if bar.end().saturating_add_unsigned(self.settings.bar_grace_ms) <= self.now {
+                    self.close(timeframe, bar)?;
+                    self.set_feed(timeframe, &Feed::Ticks)?;
+                } else {
+                    self.wait_for(&bar);
+                }
+            }
+        }
+        Ok(self.finish())
+    }
+
+    /// What the timeframes with conditions are fed by, the shortest first.
+    fn feeds(&mut self) -> Outcome<Vec<(Timeframe, Feed)>> {
+        let at = self.record(Key::Forming)?;
+        let record = &mut self.records[at];
+        record.read_whole(self.store, &[]);
+        record.load_named(self.store, Timeframe::ALL.iter().map(|timeframe| Cow::Borrowed(timeframe.as_str())));
+        let mut feeds = Vec::new();
+        for &timeframe in Timeframe::ALL {
+            if let Some(text) = self.records[at].get(timeframe.as_str()) {
+                feeds.push((timeframe, parse_feed(timeframe, text)?));
+            }
+        }
+        Ok(feeds)
+    }
+
+    /// What a timeframe is fed by; `None` without conditions and candles.
+    pub(super) fn feed(&mut self, timeframe: Timeframe) -> Outcome<Option<Feed>> {
+        let at = self.record(Key::Forming)?;
+        self.records[at].load(self.store, &[timeframe.as_str()]);
+        self.records[at].get(timeframe.as_str()).map(|text| parse_feed(timeframe, text)).transpose()
+    }
+
+    /// Notes what a timeframe is fed by from now on.
+    pub(super) fn set_feed(&mut self, timeframe: Timeframe, feed: &Feed) -> Outcome<()> {
+        let at = self.record(Key::Forming)?;
+        self.records[at].set(timeframe.as_str(), text_field(feed.to_text().into_owned()));
+        Ok(())
+    }
+
+    /// Notes that a timeframe is fed by nothing.
+    pub(super) fn remove_feed(&mut self, timeframe: Timeframe) -> Outcome<()> {
+        let at = self.record(Key::Forming)?;
+        self.records[at].remove(timeframe.as_str());
+        Ok(())
+    }
+}
+
+fn parse_feed(timeframe: Timeframe, text: &[u8]) -> Outcome<Feed> {
+    Feed::parse(timeframe, text).ok_or_else(|| {
+        Code::Corrupt.because(format!(
+            "field {} of the forming bars is not as tradebus writes it; HDEL it, and ticks build the bar anew",
+            timeframe.as_str()
+        ))
+    })
+}
