@@ -32,8 +32,9 @@ lint: setup ## Check format, lints and, where cargo-deny is installed, dependenc
 	@if cargo deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; \
 	else echo "cargo-deny is not installed: dependencies are not checked"; fi
 
-bench: build ## Measure publishing against MULTI and scripts
+bench: build ## Measure publishing against MULTI and scripts, and what a bar with conditions costs
 	cargo bench --bench publish
+	cargo bench --bench conditions
 
 deny: ## Check licenses, advisories and sources of dependencies
 	cargo deny --workspace check

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use tradebus_core::key::Scope;
 use tradebus_core::refusal::{Code, Outcome, Refusal};
 use tradebus_core::symbol::parse_name;
+use tradebus_core::timeframe::Timeframe;
 
 /// The arguments that are not read yet.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +53,32 @@ impl<'a> Args<'a> {
     /// ERR when there is none, BADSYMBOL when it is not one.
     pub fn stream(&mut self) -> Outcome<Scope<'a>> {
         parse_name("the stream", self.required("stream")?).map(Scope::Stream)
+    }
+
+    /// The next argument as a timeframe.
+    ///
+    /// # Errors
+    /// ERR when there is none, BADFIELD when it is not one.
+    pub fn timeframe(&mut self) -> Outcome<Timeframe> {
+        Timeframe::parse(self.required("timeframe")?)
+    }
+
+    /// Takes the value of `option` if it is one of `limits`, whole numbers from 0; `false` when it is not.
+    ///
+    /// # Errors
+    /// ERR when it has no value, another one, or was given before.
+    pub fn limit<const N: usize>(
+        &mut self,
+        option: &[u8],
+        limits: [(&str, &mut Option<u64>); N],
+    ) -> Outcome<bool> {
+        for (name, place) in limits {
+            if option.eq_ignore_ascii_case(name.as_bytes()) {
+                once(place, name, self.integer_of(name, 0..=i64::MAX)?.unsigned_abs())?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The value of an option, which comes behind its name.

@@ -63,10 +63,12 @@ static SIGNAL_TTL: Number = number("signal-ttl", DAY_MS, 0, DURATION_MAX_MS, Uni
 static DEDUPE_WINDOW: Number = number("dedupe-window", 10 * MINUTE_MS, SECOND_MS, DURATION_MAX_MS, Unit::Plain);
 static DEDUPE_MAX: Number = number("dedupe-max", 1_000_000, 1_000, 100_000_000, Unit::Plain);
 static MAX_EVENT_SIZE: Number = number("max-event-size", 64 * KIB, KIB, 16 * MIB, Unit::Bytes);
+static CANDLE_HISTORY: Number = number("candle-history", 1_000, 0, i64::MAX, Unit::Plain);
+static BAR_GRACE: Number = number("bar-grace", 2 * SECOND_MS, 0, 60 * MINUTE_MS, Unit::Plain);
 static SCAN_LIMIT: Number = number("scan-limit", 2_000, 100, 1_000_000, Unit::Plain);
 
 /// The numbers.
-pub static NUMBERS: [&Number; 9] = [
+pub static NUMBERS: [&Number; 11] = [
     &STREAM_MAXLEN,
     &STREAM_MAXAGE,
     &QUEUE_MAXLEN,
@@ -75,6 +77,8 @@ pub static NUMBERS: [&Number; 9] = [
     &DEDUPE_WINDOW,
     &DEDUPE_MAX,
     &MAX_EVENT_SIZE,
+    &CANDLE_HISTORY,
+    &BAR_GRACE,
     &SCAN_LIMIT,
 ];
 
@@ -249,6 +253,8 @@ pub fn settings() -> Settings {
         dedupe_window_ms: DEDUPE_WINDOW.get_u64(),
         dedupe_max: DEDUPE_MAX.get_u64(),
         max_event_size: MAX_EVENT_SIZE.get_u64() as usize,
+        candle_history: CANDLE_HISTORY.get_u64(),
+        bar_grace_ms: BAR_GRACE.get_u64(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tradebus_core::event_type::{EventType, EVENT_TYPES};
+use tradebus_core::market::Tally;
 use tradebus_core::refusal::Code;
 
 /// The counters. Written by the command that runs, of which there is one at a time; atomic only so that
@@ -18,6 +19,13 @@ pub struct Counters {
     replayed: AtomicU64,
     dead_lettered: AtomicU64,
     repaired: AtomicU64,
+    candles: AtomicU64,
+    candle_corrections: AtomicU64,
+    candle_gaps: AtomicU64,
+    late_ticks: AtomicU64,
+    evaluations: AtomicU64,
+    triggers: AtomicU64,
+    bots_notified: AtomicU64,
 }
 
 static COUNTERS: Counters = Counters {
@@ -31,6 +39,13 @@ static COUNTERS: Counters = Counters {
     replayed: AtomicU64::new(0),
     dead_lettered: AtomicU64::new(0),
     repaired: AtomicU64::new(0),
+    candles: AtomicU64::new(0),
+    candle_corrections: AtomicU64::new(0),
+    candle_gaps: AtomicU64::new(0),
+    late_ticks: AtomicU64::new(0),
+    evaluations: AtomicU64::new(0),
+    triggers: AtomicU64::new(0),
+    bots_notified: AtomicU64::new(0),
 };
 
 /// The counters of this server.
@@ -94,6 +109,18 @@ impl Counters {
         add(&self.dead_lettered, entries);
     }
 
+    /// A command on a market was carried out.
+    pub fn market(&self, tally: &Tally) {
+        add(&self.candles, tally.candles);
+        add(&self.candle_corrections, tally.corrections);
+        add(&self.candle_gaps, tally.gaps);
+        add(&self.late_ticks, tally.late_ticks);
+        add(&self.evaluations, tally.evaluations);
+        add(&self.triggers, tally.triggers);
+        add(&self.bots_notified, tally.notified);
+        add(&self.dedupe_forgotten, tally.forgotten);
+    }
+
     /// Calls `field` with the name and the value of each.
     pub fn visit(&self, mut field: impl FnMut(&str, u64)) {
         field("events_total", total(&self.events));
@@ -112,6 +139,13 @@ impl Counters {
         field("replayed", self.replayed.load(Relaxed));
         field("dead_lettered", self.dead_lettered.load(Relaxed));
         field("repaired", self.repaired.load(Relaxed));
+        field("candles", self.candles.load(Relaxed));
+        field("candle_corrections", self.candle_corrections.load(Relaxed));
+        field("candle_gaps", self.candle_gaps.load(Relaxed));
+        field("late_ticks", self.late_ticks.load(Relaxed));
+        field("evaluations", self.evaluations.load(Relaxed));
+        field("triggers", self.triggers.load(Relaxed));
+        field("bots_notified", self.bots_notified.load(Relaxed));
     }
 
     /// Accepted trade events, of any type. Allocates nothing.
@@ -130,6 +164,13 @@ impl Counters {
             &self.replayed,
             &self.dead_lettered,
             &self.repaired,
+            &self.candles,
+            &self.candle_corrections,
+            &self.candle_gaps,
+            &self.late_ticks,
+            &self.evaluations,
+            &self.triggers,
+            &self.bots_notified,
         ];
         for counter in self.events.iter().chain(&self.refusals).chain(single) {
             counter.store(0, Relaxed);

@@ -6,8 +6,10 @@
 #![deny(unsafe_code)]
 
 mod args;
+mod closing;
 mod commands;
 mod config;
+mod engines;
 mod info;
 mod rebuilds;
 #[allow(unsafe_code)]

@@ -16,7 +16,9 @@
 mod check;
 mod lives;
 mod peers;
+#[path = "../support/server.rs"]
 mod server;
+#[path = "../support/wire.rs"]
 mod wire;
 mod workload;
 
@@ -27,7 +29,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use peers::Peer;
-use server::{Persistence, Server};
+use server::{median, Persistence, Server};
 use workload::{Expected, Workload, SYMBOLS};
 
 fn main() -> ExitCode {
@@ -95,10 +97,7 @@ struct Settings {
 
 impl Settings {
     fn read() -> io::Result<Settings> {
-        // Under `cargo test --benches` there is no --bench, and nobody waits for figures.
-        let quick =
-            env::var("QUICK").is_ok_and(|value| value == "1") || env::args().all(|argument| argument != "--bench");
-        let (events, rounds) = if quick { (2_000, 1) } else { (60_000, 5) };
+        let (events, rounds) = if server::is_quick() { (2_000, 1) } else { (60_000, 5) };
 
         // The other arguments name peers.
         let names: Vec<String> = env::args().skip(1).filter(|a| a != "--bench").collect();
@@ -113,7 +112,7 @@ impl Settings {
             .filter(|peer| names.is_empty() || names.iter().any(|name| name == peer.name()))
             .collect();
 
-        let module = module_path()?;
+        let module = server::module_path()?;
         if peers.iter().any(|peer| peer.needs_module()) && !module.exists() {
             return Err(io::Error::other(format!("{} is missing: cargo build --release", module.display())));
         }
@@ -129,16 +128,6 @@ fn positive(name: &str, default: usize) -> io::Result<usize> {
             _ => Err(io::Error::other(format!("{name}={text}: not a positive number"))),
         },
     }
-}
-
-/// The module of the same profile: cargo puts it one directory above its own test binaries.
-fn module_path() -> io::Result<PathBuf> {
-    let name = format!("{}tradebus{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
-    let own = env::current_exe()?;
-    own.ancestors()
-        .nth(2)
-        .map(|profile| profile.join(name))
-        .ok_or_else(|| io::Error::other("the benchmark was not started by cargo"))
 }
 
 /// The figures of one peer under one persistence.
@@ -212,14 +201,4 @@ fn print_failures(peers: &[Peer], columns: &[Vec<Turns>]) -> Verdict {
         }
     }
     verdict
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    let middle = figures.len() / 2;
-    if figures.len() % 2 == 1 {
-        figures[middle]
-    } else {
-        (figures[middle - 1] + figures[middle]) / 2.0
-    }
 }

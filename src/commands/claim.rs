@@ -1,4 +1,5 @@
-//! `TRADE.CLAIM symbol group consumer min-idle-ms max-deliveries [COUNT n]` and `EVENT.CLAIM stream ...`
+//! `TRADE.CLAIM symbol group consumer min-idle-ms max-deliveries [COUNT n]`, `EVENT.CLAIM stream ...` and
+//! `COND.CLAIM symbol TRIGGERS|QUEUE:<bot_type> ...`
 
 use tradebus_core::dead_letter::{bury, DeadLetter};
 use tradebus_core::key::{Key, Scope};
@@ -8,6 +9,7 @@ use tradebus_core::refusal::{quoted, Code, Outcome};
 use tradebus_core::settings::PubSub;
 use tradebus_core::store::{Direction, Flow, Slot, Span, Store};
 use tradebus_core::stream_id::StreamId;
+use tradebus_core::symbol::parse_word;
 
 use crate::args::{once, unknown_option, Args};
 use crate::commands::spec::{Arg, Spec, Speed, STREAM, SYMBOL};
@@ -20,6 +22,9 @@ pub struct TradeClaim;
 
 /// Claims entries of a stream.
 pub struct EventClaim;
+
+/// Claims entries of a symbol's triggers, or of a work queue.
+pub struct CondClaim;
 
 /// How many idle entries are looked for when COUNT is not given.
 const COUNT_DEFAULT: i64 = 100;
@@ -77,6 +82,48 @@ impl Command for EventClaim {
         let mut args = Args::of_command(ctx.args());
         let stream = args.stream()?;
         claim(ctx, stream, Key::Log, args)
+    }
+}
+
+impl Command for CondClaim {
+    const SPEC: Spec = Spec {
+        name: "COND.CLAIM",
+        summary: "Claims idle entries of a symbol's triggers or of a work queue for a consumer, and moves those delivered too often to the dead letters",
+        complexity: COMPLEXITY,
+        since: "0.1.0",
+        tips: "nondeterministic_output",
+        arity: -7,
+        access: Access::Relieve,
+        speed: Speed::Slow,
+        args: &[
+            SYMBOL,
+            Arg::one_of("source", &[Arg::word("triggers", "TRIGGERS"), Arg::text("QUEUE:bot_type")]),
+            GROUP,
+            CONSUMER,
+            MIN_IDLE,
+            MAX_DELIVERIES,
+            COUNT,
+        ],
+    };
+
+    fn run(ctx: &Ctx<'_>) -> Outcome<()> {
+        let mut args = Args::of_command(ctx.args());
+        let symbol = args.symbol()?;
+        let source = parse_source(args.required("TRIGGERS or QUEUE:<bot_type>")?)?;
+        claim(ctx, symbol, source, args)
+    }
+}
+
+fn parse_source(text: &[u8]) -> Outcome<Key<'_>> {
+    const QUEUE: &[u8] = b"QUEUE:";
+    if text.eq_ignore_ascii_case(b"TRIGGERS") {
+        return Ok(Key::Triggers);
+    }
+    match text.split_at_checked(QUEUE.len()) {
+        Some((queue, bot_type)) if queue.eq_ignore_ascii_case(QUEUE) => {
+            parse_word("bot_type", bot_type).map(Key::Work)
+        }
+        _ => Err(Code::Err.because(format!("expected TRIGGERS or QUEUE:<bot_type>, not {}", quoted(text)))),
     }
 }
 

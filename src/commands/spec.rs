@@ -72,6 +72,8 @@ pub enum ArgKind {
 pub const SYMBOL: Arg = Arg::new("symbol", ArgKind::Key);
 /// The first argument of the commands on a stream.
 pub const STREAM: Arg = Arg::new("stream", ArgKind::Key);
+/// The second argument of the commands on candles.
+pub const TIMEFRAME: Arg = Arg::new("timeframe", ArgKind::Text);
 
 impl Arg {
     const fn new(name: &'static str, kind: ArgKind) -> Arg {

@@ -49,7 +49,7 @@ impl Command for Symbols {
         let mut symbols = Vec::new();
         let mut keys_left = config::scan_limit();
         while keys_left > 0 && (symbols.len() as i64) < count {
-            let found = ctx.scan_streams(cursor, &pattern, step)?;
+            let found = ctx.scan(cursor, &pattern, Key::Log.key_type(), step)?;
             for key in &found.keys {
                 let name = key.strip_prefix(before.as_bytes()).and_then(|rest| rest.strip_suffix(behind.as_bytes()));
                 let symbol = name.and_then(|name| parse_name("a symbol", name).ok());

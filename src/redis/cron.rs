@@ -42,10 +42,11 @@ struct Survey {
 /// When it does not want to.
 pub fn register(server: Server<'_>) -> Result<(), String> {
     begin_survey();
-    let events: [(u64, RedisModuleEventCallback); 4] = [
+    let events: [(u64, RedisModuleEventCallback); 5] = [
         (raw::REDISMODULE_EVENT_CRON_LOOP, Some(run)),
         (raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, Some(data_changed)),
         (raw::REDISMODULE_EVENT_LOADING, Some(data_changed)),
+        (raw::REDISMODULE_EVENT_SWAPDB, Some(data_changed)),
         (raw::REDISMODULE_EVENT_FLUSHDB, Some(flushed)),
     ];
     for (id, callback) in events {
@@ -70,9 +71,13 @@ unsafe extern "C" fn run(ctx: *mut RedisModuleCtx, _event: RedisModuleEvent, _su
     });
 }
 
-/// A change of roles, or the begin or end of loading: whose bars are forming is to be found out.
+/// A change of roles, the begin or end of loading, or SWAPDB: whose bars are forming is to be found out. And the newest
+/// candle of an engine may have the id that another candle has now.
 unsafe extern "C" fn data_changed(_ctx: *mut RedisModuleCtx, _event: RedisModuleEvent, _sub: u64, _data: *mut c_void) {
-    guarded("a change of the data", (), begin_survey);
+    guarded("a change of the data", (), || {
+        begin_survey();
+        engines::clear();
+    });
 }
 
 /// The memory of engines that judge nothing any more is wanted back at once.

@@ -18,6 +18,7 @@ use crate::condition::{self, Condition};
 use crate::engine::{within_condition, Engine};
 use crate::key::Key;
 use crate::log::notes::Notes;
+use crate::log::Clock;
 use crate::plan::{Append, Groups, LogEntry, Message, Plan, Retention, Text};
 use crate::record::Record;
 use crate::refusal::{Code, Outcome};
@@ -99,6 +100,8 @@ pub struct Market<'s, 'a, S> {
     symbol: &'s str,
     settings: &'s Settings,
     now: Millis,
+    /// A candle that a caller tells gets an id behind this one, whatever is stored.
+    behind: StreamId,
     remembered: &'s mut Engines,
     touched: Vec<Engine>,
     records: Vec<Record<'a>>,
@@ -121,18 +124,20 @@ struct Queue<'a> {
 
 impl<'s, 'a, S: MarketStore<'a>> Market<'s, 'a, S> {
     /// Begins. Engines are taken out of `remembered` when they change, and given back by [`Market::finish`].
+    /// `clock.behind` is the last id of the stream of candles, once writing has shown that it is not that of the newest.
     pub fn open(
         store: &'s S,
         symbol: &'s str,
         settings: &'s Settings,
-        now: Millis,
+        clock: Clock,
         remembered: &'s mut Engines,
     ) -> Self {
         Market {
             store,
             symbol,
             settings,
-            now,
+            now: clock.now,
+            behind: clock.behind,
             remembered,
             touched: Vec::new(),
             records: Vec::new(),

@@ -208,7 +208,8 @@ impl Memory {
     ) -> Outcome<(T, Tally, Vec<String>)> {
         self.expire(now);
         let view = View::of(self);
-        let (reply, decision) = decide(Market::open(&view, self.scope().name(), settings, now, engines))?;
+        let clock = Clock { now, behind: StreamId::ZERO };
+        let (reply, decision) = decide(Market::open(&view, self.scope().name(), settings, clock, engines))?;
         let market::Decision { plan, engines: touched, tally, triggered, .. } = decision;
         let changes = Changes::of(plan, view);
         self.apply(changes);

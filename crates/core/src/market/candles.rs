@@ -30,6 +30,15 @@ pub enum Origin {
     Backfill,
 }
 
+/// The end of a stream of candles.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tail {
+    /// The newest candle.
+    pub(super) newest: Option<StreamId>,
+    /// The last id; that of a candle that was deleted by hand counts too, for it cannot be given again.
+    pub(super) last: StreamId,
+}
+
 /// What a candle is to the conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -47,7 +56,10 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
     /// # Errors
     /// TOOLATE when a newer one is stored; WRONGTYPE, CORRUPT.
     pub fn candle(mut self, timeframe: Timeframe, candle: &Candle, origin: Origin) -> Outcome<Decision<'a>> {
-        let is_new = self.store_candle(timeframe, candle, origin)?;
+        // To ask for the last id takes as long as all the rest. That it is another one is found when writing.
+        let newest = self.store.newest_id(self.store.open(Key::Candles(timeframe))?);
+        let last = newest.unwrap_or_default().max(self.behind);
+        let is_new = self.store_candle(timeframe, candle, origin, Tail { newest, last })?;
         self.note_feed(timeframe, candle, origin, is_new)?;
         Ok(self.finish())
     }
@@ -71,11 +83,14 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
     }
 
     /// Stores a candle where it belongs, and has the conditions judged. Says whether anything was new about it.
-    pub(super) fn store_candle(&mut self, timeframe: Timeframe, candle: &Candle, origin: Origin) -> Outcome<bool> {
+    pub(super) fn store_candle(
+        &mut self,
+        timeframe: Timeframe,
+        candle: &Candle,
+        origin: Origin,
+        Tail { newest, last }: Tail,
+    ) -> Outcome<bool> {
         let slot = self.store.open(Key::Candles(timeframe))?;
-        // That of a candle that was deleted by hand counts too: its id cannot be given again.
-        let last = self.store.last_id(slot).unwrap_or_default();
-        let newest = self.store.newest_id(slot);
         let told = StreamId { ms: candle.open_time.try_into().unwrap_or(0), seq: 0 };
         if told.ms < last.ms {
             let last = open_time(last).unwrap_or(Millis::MAX);

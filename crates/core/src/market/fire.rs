@@ -6,7 +6,6 @@ use super::subscribe::{read_subscriptions, Stored};
 use super::{number_field, text_field, Market};
 use crate::channel::{self, Topic};
 use crate::condition::{field, Condition, Mode, Status};
-use crate::engine::within_condition;
 use crate::json::push_string;
 use crate::key::{Key, Scope};
 use crate::message::push_ids;
@@ -63,7 +62,7 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
         let trigger_id = self.next_id(triggers)?;
         let slot = self.store.open(Key::Subscriptions(id))?;
         let subscribers = read_subscriptions(self.store, slot);
-        let work = self.reach(slot, id, &subscribers, cause)?;
+        let work = self.reach(slot, &subscribers, cause)?;
         let fired = Fired { id: trigger_id, notified: work.len() as u64 };
 
         self.note_trigger(condition, record, cause, trigger_id);
@@ -90,18 +89,11 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
     }
 
     /// The bots that are not held back, their subscriptions brought up to date.
-    fn reach(
-        &mut self,
-        slot: Slot,
-        id: &str,
-        subscribers: &Stored,
-        cause: &Cause<'_>,
-    ) -> Outcome<Vec<Work>> {
+    fn reach(&mut self, slot: Slot, subscribers: &Stored, cause: &Cause<'_>) -> Outcome<Vec<Work>> {
         let mut patch = HashPatch { slot, set: Vec::new(), delete: Vec::new() };
         let mut work = Vec::new();
         for (bot_id, stored) in subscribers {
-            let read = Subscription::read(bot_id, stored);
-            let mut subscription = read.map_err(|refusal| within_condition(refusal, id))?;
+            let mut subscription = Subscription::read(bot_id, stored)?;
             if subscription.holds_back(cause.triggered_at, self.now).is_some() {
                 continue;
             }

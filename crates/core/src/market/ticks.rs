@@ -1,15 +1,15 @@
 //! Ticks: the bars that they build, and when these close.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use super::candles::Tail;
 use super::{text_field, Decision, Market, Origin};
 use crate::engine::open_time;
 use crate::forming::{Feed, Forming, Tick};
 use crate::key::Key;
 use crate::refusal::{Code, Outcome};
 use crate::store::MarketStore;
-use crate::time::Millis;
+use crate::stream_id::StreamId;
 use crate::timeframe::Timeframe;
 
 impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
@@ -60,7 +60,8 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
 
     /// The bar that a tick begins, unless it is closed already.
     fn begin_bar(&self, timeframe: Timeframe, tick: &Tick) -> Outcome<Option<Forming>> {
-        let is_late = self.is_closed(timeframe, timeframe.open_of(tick.at))?;
+        let last = open_time(self.last_candle(timeframe)?);
+        let is_late = last.is_none_or(|last| timeframe.open_of(tick.at) <= last);
         Ok((!is_late).then(|| Forming::begin(timeframe, tick)))
     }
 
@@ -72,15 +73,19 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
     fn close(&mut self, timeframe: Timeframe, bar: Forming) -> Outcome<()> {
         let candle = bar.into_candle();
         // A candle that was added by hand has the last word, or no tick would be taken any more.
-        if !self.is_closed(timeframe, candle.open_time)? {
-            self.store_candle(timeframe, &candle, Origin::Live)?;
+        let slot = self.store.open(Key::Candles(timeframe))?;
+        let last = self.last_candle(timeframe)?;
+        if open_time(last).is_some_and(|last| candle.open_time > last) {
+            let tail = Tail { newest: self.store.newest_id(slot), last };
+            self.store_candle(timeframe, &candle, Origin::Live, tail)?;
         }
         Ok(())
     }
 
-    fn is_closed(&self, timeframe: Timeframe, open: Millis) -> Outcome<bool> {
-        let last = self.store.last_id(self.store.open(Key::Candles(timeframe))?).and_then(open_time);
-        Ok(last.is_some_and(|last| open <= last))
+    /// The last id of the stream of candles. Several may be written, and only the first may fail, so it is asked for.
+    fn last_candle(&self, timeframe: Timeframe) -> Outcome<StreamId> {
+        let slot = self.store.open(Key::Candles(timeframe))?;
+        Ok(self.store.last_id(slot).unwrap_or_default())
     }
 
     /// Closes the bars that ended `tradebus.bar-grace` ago, and ends.
@@ -102,18 +107,22 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
     }
 
     /// What the timeframes with conditions are fed by, the shortest first.
-    fn feeds(&mut self) -> Outcome<Vec<(Timeframe, Feed)>> {
-        let at = self.record(Key::Forming)?;
-        let record = &mut self.records[at];
-        record.read_whole(self.store, &[]);
-        record.load_named(self.store, Timeframe::ALL.iter().map(|timeframe| Cow::Borrowed(timeframe.as_str())));
+    fn feeds(&self) -> Outcome<Vec<(Timeframe, Feed)>> {
         let mut feeds = Vec::new();
-        for &timeframe in Timeframe::ALL {
-            if let Some(text) = self.records[at].get(timeframe.as_str()) {
-                feeds.push((timeframe, parse_feed(timeframe, text)?));
+        let mut fault = Ok(());
+        // Most timeframes have no field: to read what is there beats asking for each of them.
+        self.store.hash_each(self.store.open(Key::Forming)?, &mut |name, text| {
+            let timeframe = Timeframe::ALL.iter().find(|timeframe| timeframe.as_str().as_bytes() == name);
+            match timeframe.map(|&timeframe| Ok((timeframe, parse_feed(timeframe, text)?))) {
+                Some(Ok(feed)) => feeds.push(feed),
+                Some(Err(refusal)) => fault = Err(refusal),
+                // Not ours, and no timeframe is fed by it.
+                None => {}
             }
-        }
-        Ok(feeds)
+        });
+        feeds.sort_unstable_by_key(|(timeframe, _)| *timeframe);
+        feeds.dedup_by_key(|(timeframe, _)| *timeframe);
+        fault.map(|()| feeds)
     }
 
     /// What a timeframe is fed by; `None` without conditions and candles.

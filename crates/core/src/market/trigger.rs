@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::fire::{Cause, Fired};
 use super::{Decision, Market};
+use crate::engine::within_condition;
 use crate::event::parse_time;
 use crate::json;
 use crate::key::Key;
@@ -64,7 +65,8 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
         // Scanned as JSON, so it is UTF-8.
         let value = std::str::from_utf8(value).unwrap_or("{}");
         let cause = Cause { triggered_at: told_at.unwrap_or(self.now), bar: None, value, event_id };
-        let fired = self.fire(order.condition, &condition, at, &cause)?;
+        let fired = self.fire(order.condition, &condition, at, &cause);
+        let fired = fired.map_err(|refusal| within_condition(refusal, order.condition))?;
         if let Some(event_id) = event_id {
             self.remember(seen, event_id, digest, fired)?;
         }

@@ -1,5 +1,7 @@
 //! A server of our own for each measurement: its own directory, a free port, gone when dropped.
 //! A fresh process, rather than FLUSHALL, so that no peer inherits another's heap, AOF or loaded module.
+// Each benchmark uses its own part of it.
+#![allow(dead_code)]
 
 use std::io;
 use std::net::TcpListener;
@@ -111,6 +113,11 @@ impl Server {
         }
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Opens a connection.
     pub fn connect(&self) -> io::Result<Connection> {
         Connection::open(self.port)
@@ -149,4 +156,30 @@ pub fn version(connection: &mut Connection) -> io::Result<String> {
 
 fn info_field<'i>(info: &'i str, name: &str) -> Option<&'i str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+}
+
+/// The module of the same profile: cargo puts it one directory above its own test binaries.
+pub fn module_path() -> io::Result<PathBuf> {
+    let name = format!("{}tradebus{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
+    let own = env::current_exe()?;
+    own.ancestors()
+        .nth(2)
+        .map(|profile| profile.join(name))
+        .ok_or_else(|| io::Error::other("the benchmark was not started by cargo"))
+}
+
+/// Whether a smoke test is enough: QUICK=1, or `cargo test --benches`, which gives no --bench. Nobody waits for figures.
+pub fn is_quick() -> bool {
+    env::var("QUICK").is_ok_and(|value| value == "1") || env::args().all(|argument| argument != "--bench")
+}
+
+/// The figure in the middle.
+pub fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    let middle = figures.len() / 2;
+    if figures.len() % 2 == 1 {
+        figures[middle]
+    } else {
+        (figures[middle - 1] + figures[middle]) / 2.0
+    }
 }
