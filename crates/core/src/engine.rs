@@ -264,7 +264,7 @@ impl Engine {
             self.evaluator.reset();
             self.saved_at = None;
         }
-        if self.evaluator.last_bar().is_some() && !self.evaluator.is_whole() {
+        if self.evaluator.last_bar().is_some() {
             self.warm_up(store)?;
         }
         let begin = self.evaluator.last_bar().and_then(|last| last.checked_add(1));
@@ -274,8 +274,13 @@ impl Engine {
     /// Gives functions that the saved state does not have what the stored candles tell up to there.
     fn warm_up<'a, S: MarketStore<'a>>(&mut self, store: &S) -> Outcome<()> {
         let mut warm = Evaluator::default();
-        for watched in &self.watched {
-            let _ = warm.watch(Rc::clone(watched.watch.expression()));
+        let expressions = self.watched.iter().map(|watched| watched.watch.expression());
+        let fresh: Vec<_> = expressions.filter(|expression| !self.evaluator.is_whole(expression)).collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        for expression in fresh {
+            let _ = warm.watch(Rc::clone(expression));
         }
         std::mem::swap(&mut self.evaluator, &mut warm);
         let end = warm.last_bar().and_then(|last| last.checked_add(1));

@@ -106,13 +106,7 @@ impl Evaluator {
     /// would be saved.
     #[must_use]
     pub fn covers(&self, expression: &Expression) -> bool {
-        expression.terms().iter().all(|term| {
-            let past = match term.column() {
-                Some(column) => Some(&self.columns[column as usize]),
-                None => self.functions.past(term),
-            };
-            past.is_some_and(|past| past.depth() > term.reach())
-        })
+        self.pasts(expression).all(|(past, depth)| past.is_some_and(|past| past.depth() >= depth))
     }
 
     /// Takes in a closed bar. Once the functions have warmed up this allocates nothing.
@@ -171,12 +165,23 @@ impl Evaluator {
         self.functions.count()
     }
 
-    /// Whether everything that is watched has seen as many of the bars as it is to keep. After a restore it has not if the
-    /// save was made before something was watched.
+    /// Whether all that the expression reads has seen as many of the bars as are kept. After a restore it has not if the
+    /// save was made before it was watched.
     #[must_use]
-    pub fn is_whole(&self) -> bool {
+    pub fn is_whole(&self, expression: &Expression) -> bool {
         let bars = usize::try_from(self.bars).unwrap_or(usize::MAX);
-        self.columns.iter().all(|past| past.is_whole(bars)) && self.functions.pasts().all(|past| past.is_whole(bars))
+        self.pasts(expression).all(|(past, depth)| past.is_some_and(|past| past.len() >= depth.min(bars)))
+    }
+
+    /// The past of each term, and how much of it is read.
+    fn pasts<'a>(&'a self, expression: &'a Expression) -> impl Iterator<Item = (Option<&'a Past>, usize)> {
+        expression.terms().iter().map(|term| {
+            let past = match term.column() {
+                Some(column) => Some(&self.columns[column as usize]),
+                None => self.functions.past(term),
+            };
+            (past, term.reach() + 1)
+        })
     }
 
     /// Forgets all bars. What is watched stays watched.

@@ -176,6 +176,18 @@ impl<'s, 'a, S: MarketStore<'a>> Market<'s, 'a, S> {
         Engine::open(self.store, timeframe, self.remembered.take(timeframe))
     }
 
+    /// Makes sure that what happened at `at` is not ahead of the clock, but for what clocks differ by. Whoever believed it
+    /// would take all that follows for late.
+    fn check_time(&self, at: Millis) -> Outcome<()> {
+        if at <= self.now.saturating_add_unsigned(self.settings.bar_grace_ms) {
+            return Ok(());
+        }
+        Err(Code::BadField.because(format!(
+            "TIMESTAMP {at} is more than tradebus.bar-grace ahead of the server's time, {}",
+            self.now
+        )))
+    }
+
     fn record(&mut self, key: Key<'_>) -> Outcome<usize> {
         self.notes.record(self.store, &mut self.records, key)
     }

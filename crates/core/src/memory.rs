@@ -204,17 +204,27 @@ impl Memory {
         engines: &mut Engines,
         settings: &Settings,
         now: Millis,
-        decide: impl for<'s, 'm> FnOnce(Market<'s, 'm, View<'m>>) -> Outcome<(T, market::Decision<'m>)>,
+        mut decide: impl for<'s, 'm> FnMut(Market<'s, 'm, View<'m>>) -> Outcome<(T, market::Decision<'m>)>,
     ) -> Outcome<(T, Tally, Vec<String>)> {
         self.expire(now);
-        let view = View::of(self);
-        let clock = Clock { now, behind: StreamId::ZERO };
-        let (reply, decision) = decide(Market::open(&view, self.scope().name(), settings, clock, engines))?;
-        let market::Decision { plan, engines: touched, tally, triggered, .. } = decision;
-        let changes = Changes::of(plan, view);
-        self.apply(changes);
-        touched.into_iter().for_each(|engine| engines.put(engine));
-        Ok((reply, tally, triggered))
+        let mut behind = StreamId::ZERO;
+        loop {
+            let view = View::of(self);
+            let clock = Clock { now, behind };
+            let (reply, decision) =
+                decide(Market::open(&view, self.scope().name(), settings, clock, &mut *engines))?;
+            let market::Decision { plan, engines: touched, tally, triggered, .. } = decision;
+            let changes = Changes::of(plan, view);
+            // As a server does, which writes nothing then.
+            let added = changes.first_append().and_then(|(name, id)| Some((self.added.get(name)?.0, id)));
+            if let Some((last, _)) = added.filter(|(last, id)| id <= last) {
+                behind = last;
+                continue;
+            }
+            self.apply(changes);
+            touched.into_iter().for_each(|engine| engines.put(engine));
+            return Ok((reply, tally, triggered));
+        }
     }
 
     /// Does a slice of a rebuild, of so many parts.

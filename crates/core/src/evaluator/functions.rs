@@ -136,11 +136,6 @@ impl Functions {
         self.by_text.iter().filter_map(|(text, slot)| Some((&**text, self.get(*slot)?)))
     }
 
-    /// The readings of every line.
-    pub(super) fn pasts(&self) -> impl Iterator<Item = &Past> {
-        self.slots.iter().flatten().flat_map(|function| function.lines.iter())
-    }
-
     #[inline]
     pub(super) fn value(&self, place: Place, ago: usize) -> Option<Value> {
         self.get(place.slot)?.line(place.line)?.at(ago)

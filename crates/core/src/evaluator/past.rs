@@ -34,9 +34,9 @@ impl Past {
         !self.needs.is_empty()
     }
 
-    /// Whether it has all the readings that it keeps, behind so many bars.
-    pub(super) fn is_whole(&self, bars: usize) -> bool {
-        self.readings.len() >= self.depth.min(bars)
+    /// How many readings there are.
+    pub(super) fn len(&self) -> usize {
+        self.readings.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {

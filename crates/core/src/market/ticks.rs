@@ -19,13 +19,7 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
     /// BADFIELD when it is ahead of the clock by more than `tradebus.bar-grace`, or a sum of volumes would not be
     /// exact; WRONGTYPE, CORRUPT.
     pub fn tick(mut self, tick: &Tick) -> Outcome<Decision<'a>> {
-        let latest = self.now.saturating_add_unsigned(self.settings.bar_grace_ms);
-        if tick.at > latest {
-            return Err(Code::BadField.because(format!(
-                "TIMESTAMP {} is more than tradebus.bar-grace ahead of the server's time, {}",
-                tick.at, self.now
-            )));
-        }
+        self.check_time(tick.at)?;
         let mut is_late = false;
         for (timeframe, feed) in self.feeds()? {
             let bar = match feed {

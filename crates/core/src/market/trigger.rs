@@ -53,6 +53,7 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
         let value = order.value.unwrap_or(b"{}");
         let digest = self.digest(order.condition, value)?;
         let told_at = order.timestamp.map(|text| parse_time("TIMESTAMP", text)).transpose()?;
+        told_at.map_or(Ok(()), |at| self.check_time(at))?;
         let event_id = order.event_id.map(|id| symbol::parse_id("ID", id)).transpose()?;
         let mut seen = Generations::default();
         if let Some(event_id) = event_id {

@@ -33,6 +33,14 @@ pub(super) enum Write {
 }
 
 impl Changes {
+    /// The stream and the id of the first entry that is added.
+    pub(super) fn first_append(&self) -> Option<(&str, StreamId)> {
+        self.writes.iter().find_map(|change| match change.write {
+            Write::Append(id, _) => Some((change.name.as_str(), id)),
+            _ => None,
+        })
+    }
+
     pub(super) fn of(plan: Plan<'_>, view: View<'_>) -> Changes {
         let scope = view.memory.scope();
         let opened = view.into_opened();
