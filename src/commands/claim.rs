@@ -120,9 +120,7 @@ fn parse_source(text: &[u8]) -> Outcome<Key<'_>> {
         return Ok(Key::Triggers);
     }
     match text.split_at_checked(QUEUE.len()) {
-        Some((queue, bot_type)) if queue.eq_ignore_ascii_case(QUEUE) => {
-            parse_word("bot_type", bot_type).map(Key::Work)
-        }
+        Some((queue, bot_type)) if queue.eq_ignore_ascii_case(QUEUE) => parse_word("bot_type", bot_type).map(Key::Work),
         _ => Err(Code::Err.because(format!("expected TRIGGERS or QUEUE:<bot_type>, not {}", quoted(text)))),
     }
 }

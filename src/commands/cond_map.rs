@@ -1,9 +1,10 @@
 //! A condition as COND.GET and COND.LIST reply it.
 
 use tradebus_core::condition::{field, Condition};
+use tradebus_core::engine::within_condition;
 use tradebus_core::key::Key;
 use tradebus_core::record::Record;
-use tradebus_core::refusal::{quoted, Code, Outcome};
+use tradebus_core::refusal::Outcome;
 use tradebus_core::store::Store;
 
 use crate::redis::{Ctx, Keyspace};
@@ -23,10 +24,7 @@ impl<'a> Described<'a> {
     /// WRONGTYPE, CORRUPT.
     pub fn read(ctx: &Ctx<'_>, keyspace: &Keyspace<'a>, id: &str) -> Outcome<Option<Described<'a>>> {
         let mut record = Record::new(keyspace, keyspace.open(Key::Condition(id))?);
-        let loaded = Condition::load(keyspace, &mut record).map_err(|refusal| match refusal.code {
-            Code::Corrupt => refusal.within(&format!("condition {}", quoted(id.as_bytes()))),
-            _ => refusal,
-        })?;
+        let loaded = Condition::load(keyspace, &mut record).map_err(|refusal| within_condition(refusal, id))?;
         let Some(condition) = loaded else { return Ok(None) };
         let now = i64::try_from(ctx.now_ms()).unwrap_or(i64::MAX);
         let subscribers = keyspace.len(keyspace.open(Key::Subscriptions(id))?);

@@ -54,11 +54,7 @@ fn parse<'a>(args: &mut Args<'a>) -> Outcome<Registration<'a>> {
     let (mut id, mut mode) = (None, None);
     let (mut cooldown_ms, mut expire_at, mut max_triggers) = (None, None, None);
     while let Some(option) = args.next() {
-        let limits = [
-            ("COOLDOWN", &mut cooldown_ms),
-            ("EXPIREAT", &mut expire_at),
-            ("MAXTRIGGERS", &mut max_triggers),
-        ];
+        let limits = [("COOLDOWN", &mut cooldown_ms), ("EXPIREAT", &mut expire_at), ("MAXTRIGGERS", &mut max_triggers)];
         if option.eq_ignore_ascii_case(b"ID") {
             once(&mut id, "ID", args.value_of("ID")?)?;
         } else if option.eq_ignore_ascii_case(b"MODE") {

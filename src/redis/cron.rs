@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent, RedisModuleEventCallback};
 use tradebus_core::key::{Key, Scope};
+use tradebus_core::refusal::Code;
 use tradebus_core::symbol::parse_name;
 
 use super::api::api;
@@ -27,13 +28,18 @@ const SURVEY_STEP: i64 = 500;
 /// In a cluster slots come and go without a word to modules, and with them symbols whose bars nobody waits for.
 const SURVEY_EVERY: Duration = Duration::from_secs(60);
 
+/// After a bar could not be closed because its slot is not served: it is on its way, or the cluster is down, as it is for
+/// each node that has just started.
+const SURVEY_AGAIN: Duration = Duration::from_secs(1);
+
 /// The search of the keyspace for bars that ticks are building.
-static SURVEY: LockedCell<Survey> = LockedCell::new(Survey { place: Some((0, 0)), ended: None });
+static SURVEY: LockedCell<Survey> = LockedCell::new(Survey { place: Some((0, 0)), next: None });
 
 struct Survey {
     /// The database, and the cursor in it; `None` while nothing is looked for.
     place: Option<(c_int, u64)>,
-    ended: Option<Instant>,
+    /// When a cluster node begins the next one.
+    next: Option<Instant>,
 }
 
 /// Has the server call.
@@ -91,7 +97,7 @@ fn begin_survey() {
 
 /// Forgets how far the survey has come.
 pub fn clear() {
-    *SURVEY.borrow() = Survey { place: Some((0, 0)), ended: None };
+    *SURVEY.borrow() = Survey { place: Some((0, 0)), next: None };
 }
 
 /// Goes on looking for the symbols of which ticks are building bars. The clock closes these after a restart too.
@@ -100,20 +106,27 @@ fn survey(server: Server<'_>) {
     // Taken out meanwhile: what SCAN calls may begin the survey anew.
     let place = {
         let mut survey = SURVEY.borrow();
-        let is_due = survey.ended.is_none_or(|ended| ended.elapsed() >= SURVEY_EVERY);
-        survey.place.take().or_else(|| (server.is_cluster() && is_due).then_some((0, 0)))
+        let begin = |_| server.is_cluster().then_some((0, 0));
+        survey.place.take().or_else(|| survey.next.take_if(|next| *next <= begun).and_then(begin))
     };
     let Some(mut place) = place else { return };
     while begun.elapsed() < SURVEY_SLICE {
         match look(server, place) {
             Some(next) => place = next,
             None => {
-                SURVEY.borrow().ended = Some(begun);
+                survey_within(SURVEY_EVERY);
                 return;
             }
         }
     }
     SURVEY.borrow().place.get_or_insert(place);
+}
+
+/// Has the next survey of a cluster node begin after this time at the latest.
+fn survey_within(time: Duration) {
+    let latest = Instant::now() + time;
+    let mut survey = SURVEY.borrow();
+    survey.next = Some(survey.next.map_or(latest, |next| next.min(latest)));
 }
 
 /// Looks at some keys; gives where to go on, `None` at the end.
@@ -163,8 +176,11 @@ unsafe extern "C" fn close(ctx: *mut RedisModuleCtx, symbol: *mut c_void) {
             closing::note_found(ctx.database(), &symbol, ctx.now_ms());
             return;
         }
-        if let Err(refusal) = closing::close_due(&ctx, &symbol) {
-            warn(&format!("the bars of {symbol} are left to its next tick: {refusal}"));
+        match closing::close_due(&ctx, &symbol) {
+            Ok(()) => {}
+            // A symbol that has left this node is not found again.
+            Err(refusal) if refusal.code == Code::TryAgain => survey_within(SURVEY_AGAIN),
+            Err(refusal) => warn(&format!("the bars of {symbol} are left to its next tick: {refusal}")),
         }
     });
 }

@@ -143,7 +143,7 @@ impl<'a> Keyspace<'a> {
             Some(EPERM) => {
                 Err(Code::TryAgain.because(format!("the slot of {} is being moved to another node", self.scope.name())))
             }
-            _ => Err(Code::Err.because(format!("the cluster cannot serve the slot now ({errno})"))),
+            _ => Err(Code::TryAgain.because(format!("the cluster cannot serve the slot now ({errno})"))),
         }
     }
 

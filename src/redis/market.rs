@@ -24,9 +24,8 @@ impl<'a> MarketStore<'a> for Keyspace<'a> {
 
     fn highest_score(&self, slot: Slot) -> Option<i64> {
         let key = self.key(slot);
-        let mut range = Range::start(&key, api().zset_last_in_score_range)?;
-        let highest = range.current().map(|(_, score)| score);
-        highest
+        let mut range = Range::start(&key, api().zset_last_in_score_range);
+        range.as_mut().and_then(Range::current).map(|(_, score)| score)
     }
 
     fn string(&self, slot: Slot) -> Option<&'a [u8]> {

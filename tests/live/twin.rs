@@ -17,41 +17,45 @@ struct Aof {
 impl Aof {
     /// What was written since the last call: all of one command in one transaction, which is checked here and
     /// left out.
-    fn next(&mut self, server: &Server) -> Vec<Vec<String>> {
+    fn next(&mut self, server: &Server) -> Vec<Vec<Vec<u8>>> {
         let dir = server.dir().join("appendonlydir");
         let bytes = fs::read(dir.join("appendonly.aof.1.incr.aof")).expect("an append-only file");
-        let text = String::from_utf8(bytes[self.read..].to_vec()).expect("UTF-8, as all of these tests");
+        let mut rest = &bytes[self.read..];
         self.read = bytes.len();
-        let mut rest = text.as_str();
-        let mut line = |len: Option<usize>| {
-            let end = len.unwrap_or_else(|| rest.find("\r\n").expect("a complete command"));
-            let (line, tail) = rest.split_at(end);
-            rest = &tail[2..];
-            (line.to_owned(), rest.is_empty())
-        };
         let mut commands = Vec::new();
-        let mut is_end = text.is_empty();
-        while !is_end {
-            let count: usize = line(None).0[1..].parse().expect("a count");
-            let mut command = Vec::new();
-            for _ in 0..count {
-                let len = line(None).0[1..].parse().expect("a length");
-                let (word, end) = line(Some(len));
-                command.push(word);
-                is_end = end;
-            }
-            commands.push(command);
+        while !rest.is_empty() {
+            let count = number(&mut rest);
+            let words = (0..count).map(|_| {
+                let len = number(&mut rest);
+                let (word, tail) = rest.split_at(len);
+                rest = &tail[2..];
+                word.to_vec()
+            });
+            commands.push(words.collect::<Vec<_>>());
         }
-        commands.retain(|command| command[0] != "SELECT");
+        commands.retain(|command| command[0] != b"SELECT");
         if commands.len() > 1 {
-            assert_eq!(commands.first().map(|c| c[0].as_str()), Some("MULTI"), "{commands:?}");
-            assert_eq!(commands.last().map(|c| c[0].as_str()), Some("EXEC"), "{commands:?}");
+            let shown: Vec<_> = commands.iter().map(|command| lossy(command)).collect();
+            assert_eq!((shown[0][0].as_str(), shown[shown.len() - 1][0].as_str()), ("MULTI", "EXEC"), "{shown:?}");
             commands.remove(0);
             commands.pop();
-            assert!(commands.iter().all(|c| c[0] != "MULTI"), "more than one transaction: {commands:?}");
+            assert!(commands.iter().all(|c| c[0] != b"MULTI"), "more than one transaction: {shown:?}");
         }
         commands
     }
+}
+
+/// The number of a line such as `*3`, which is taken.
+fn number(rest: &mut &[u8]) -> usize {
+    let end = rest.iter().position(|&byte| byte == b'\r').expect("a complete command");
+    let digits = std::str::from_utf8(&rest[1..end]).expect("digits");
+    *rest = &rest[end + 2..];
+    digits.parse().expect("a number")
+}
+
+/// Words as text. Saved states are none.
+fn lossy(command: &[Vec<u8>]) -> Vec<String> {
+    command.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
 /// A server with the module, its twin without, and who listens to both.
@@ -96,6 +100,7 @@ impl Pair {
         for effect in &effects {
             twin.run(effect);
         }
+        let effects: Vec<_> = effects.iter().map(|effect| lossy(effect)).collect();
         assert_eq!(self.server.digest(), self.twin.digest(), "{effects:#?}");
         assert_eq!(expiries(&mut self.client), expiries(&mut twin), "{effects:#?}");
         assert_eq!(self.events.until_now(), self.twin_events.until_now(), "{effects:#?}");

@@ -357,7 +357,8 @@ fn load_watched<'a, S: MarketStore<'a>>(
 }
 
 /// A refusal of what is stored of a condition.
-pub(crate) fn within_condition(refusal: Refusal, id: &str) -> Refusal {
+#[must_use]
+pub fn within_condition(refusal: Refusal, id: &str) -> Refusal {
     match refusal.code {
         Code::Corrupt => refusal.within(&format!("condition {}", quoted(id.as_bytes()))),
         _ => refusal,

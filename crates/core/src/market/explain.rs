@@ -31,7 +31,11 @@ pub fn explain<'a, S: MarketStore<'a>>(store: &S, symbol: &str, id: &str, engine
     let mut record = Record::new(store, store.open(Key::Condition(id))?);
     let loaded = Condition::load(store, &mut record).map_err(|refusal| within_condition(refusal, id))?;
     let timeframe = loaded.ok_or_else(|| condition::unknown(id, symbol))?.timeframe;
-    let engine = Engine::open(store, timeframe, engines.take(timeframe))?;
+    let mut engine = Engine::open(store, timeframe, engines.take(timeframe))?;
+    // Registered in the millisecond in which another one went, on another node: nothing else tells.
+    if engine.find(id).is_none() {
+        engine = Engine::open(store, timeframe, None)?;
+    }
     let explained = explain_with(&engine, id)
         .ok_or_else(|| Code::Corrupt.because(format!("condition {id} is not in the index of {}", timeframe.as_str())));
     engines.put(engine);
