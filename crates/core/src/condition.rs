@@ -263,7 +263,11 @@ pub fn expression_of<'r>(record: &'r Record<'_>) -> Outcome<&'r str> {
     record.text(field::EXPRESSION)?.ok_or_else(|| record.corrupt(field::EXPRESSION, "an expression"))
 }
 
-fn timeframe_of(record: &Record<'_>) -> Outcome<Timeframe> {
+/// Its timeframe.
+///
+/// # Errors
+/// CORRUPT.
+pub fn timeframe_of(record: &Record<'_>) -> Outcome<Timeframe> {
     let text = record.text(field::TIMEFRAME)?.unwrap_or_default();
     Timeframe::parse(text.as_bytes()).map_err(|_| record.corrupt(field::TIMEFRAME, "a timeframe"))
 }

@@ -11,7 +11,7 @@
 use std::rc::Rc;
 
 use crate::candle::Candle;
-use crate::condition::{expression_of, mode_of, Known, Mode};
+use crate::condition::{expression_of, field, mode_of, timeframe_of, Known, Mode};
 use crate::evaluator::{Evaluator, Watch, STATE_MAX};
 use crate::expression::Expression;
 use crate::key::Key;
@@ -118,8 +118,10 @@ impl Engine {
             if !record.exists() {
                 continue;
             }
-            let loaded = load_watched(store, &mut record).map_err(|refusal| within_condition(refusal, &id))?;
-            let (expression, mode, known) = loaded;
+            let loaded = load_watched(store, &mut record, timeframe);
+            let Some((expression, mode, known)) = loaded.map_err(|refusal| within_condition(refusal, &id))? else {
+                continue;
+            };
             let watch = engine.evaluator.watch(Rc::new(expression));
             engine.watched.push(Watched { id: id.into(), watch, mode, registered, known });
         }
@@ -344,16 +346,21 @@ fn nth_before<'a, S: MarketStore<'a>>(store: &S, stream: Slot, highest: StreamId
     lowest
 }
 
+/// What a bar needs of a condition; `None` when it is one of another timeframe: it was removed by hand, which left its
+/// place in this index, and registered again there.
 fn load_watched<'a, S: MarketStore<'a>>(
     store: &S,
     record: &mut Record<'a>,
-) -> Outcome<(Expression, Mode, Option<bool>)> {
-    use crate::condition::field;
-    record.load(store, &[field::MODE, field::EXPRESSION]);
+    timeframe: Timeframe,
+) -> Outcome<Option<(Expression, Mode, Option<bool>)>> {
+    record.load(store, &[field::MODE, field::TIMEFRAME, field::EXPRESSION]);
+    if timeframe_of(record)? != timeframe {
+        return Ok(None);
+    }
     let known = Known::load(store, record)?.value;
     let expression = Expression::parse(expression_of(record)?.as_bytes())
         .map_err(|refusal| record.corrupt(field::EXPRESSION, &format!("an expression ({})", refusal.text)))?;
-    Ok((expression, mode_of(record)?, known))
+    Ok(Some((expression, mode_of(record)?, known)))
 }
 
 /// A refusal of what is stored of a condition.

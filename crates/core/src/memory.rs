@@ -211,8 +211,7 @@ impl Memory {
         loop {
             let view = View::of(self);
             let clock = Clock { now, behind };
-            let (reply, decision) =
-                decide(Market::open(&view, self.scope().name(), settings, clock, &mut *engines))?;
+            let (reply, decision) = decide(Market::open(&view, self.scope().name(), settings, clock, &mut *engines))?;
             let market::Decision { plan, engines: touched, tally, triggered, .. } = decision;
             let changes = Changes::of(plan, view);
             // As a server does, which writes nothing then.

@@ -456,7 +456,11 @@ fn whole_is_what_has_seen_all_that_it_keeps() {
         run(&mut before, &vec![flat(1.0); bars]);
         let (mut evaluator, _watches) = watched(&[parsed(text)]);
         assert_eq!(evaluator.restore(&saved(&before)), Some(()));
-        assert_eq!(evaluator.is_whole(&parsed(text)), expected, "{text} from a state of {saved_text} after {bars} bars");
+        assert_eq!(
+            evaluator.is_whole(&parsed(text)),
+            expected,
+            "{text} from a state of {saved_text} after {bars} bars"
+        );
     };
     check("rsi(2) > 5", "rsi(2) < 5", 9, true);
     check("rsi(2)[3] > 5", "rsi(2)[2] < 5", 9, true);

@@ -6,7 +6,7 @@ use super::fire::Cause;
 use super::{Decision, Market};
 use crate::candle::{Candle, Change, Content};
 use crate::channel::Topic;
-use crate::condition::{Condition, Known, Mode};
+use crate::condition::{field, timeframe_of, Condition, Known, Mode};
 use crate::engine::{open_time, within_condition, Engine, Watched};
 use crate::evaluator::Evaluator;
 use crate::expression::{number_text, Verdict};
@@ -209,8 +209,10 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
             return Ok(());
         }
         let at = self.record(Key::Condition(&watched.id))?;
-        // Removed by hand.
-        if !self.records[at].exists() {
+        let record = &mut self.records[at];
+        record.load(self.store, &[field::TIMEFRAME]);
+        // Removed by hand, and perhaps registered again elsewhere.
+        if !record.exists() || timeframe_of(record)? != timeframe {
             return Ok(());
         }
         if fires {

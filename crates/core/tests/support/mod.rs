@@ -2,7 +2,9 @@
 // Each test program uses its own part of it.
 #![allow(dead_code)]
 
+pub mod courses;
 pub mod events;
+pub mod market;
 
 use std::collections::BTreeMap;
 
