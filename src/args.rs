@@ -67,11 +67,7 @@ impl<'a> Args<'a> {
     ///
     /// # Errors
     /// ERR when it has no value, another one, or was given before.
-    pub fn limit<const N: usize>(
-        &mut self,
-        option: &[u8],
-        limits: [(&str, &mut Option<u64>); N],
-    ) -> Outcome<bool> {
+    pub fn limit<const N: usize>(&mut self, option: &[u8], limits: [(&str, &mut Option<u64>); N]) -> Outcome<bool> {
         for (name, place) in limits {
             if option.eq_ignore_ascii_case(name.as_bytes()) {
                 once(place, name, self.integer_of(name, 0..=i64::MAX)?.unsigned_abs())?;

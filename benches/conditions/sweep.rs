@@ -78,7 +78,16 @@ impl Case {
         if self.bots > 0 {
             commands.push(words(&["COND.REGISTER", SYMBOL, "1m", "close > 0", "ID", "fires", "MODE", "level"]));
             commands.extend((0..self.bots).map(|bot| {
-                words(&["COND.SUBSCRIBE", SYMBOL, "fires", &format!("bot-{bot}"), "TYPE", "dca", "ACTION", r#"{"volume":1}"#])
+                words(&[
+                    "COND.SUBSCRIBE",
+                    SYMBOL,
+                    "fires",
+                    &format!("bot-{bot}"),
+                    "TYPE",
+                    "dca",
+                    "ACTION",
+                    r#"{"volume":1}"#,
+                ])
             }));
         }
         batches(&commands).iter().try_for_each(|batch| connection.round_trip(batch).map(drop))

@@ -2,7 +2,8 @@
 //!
 //! It is a client as any other: one connection publishes, another one is subscribed to `trades:*`. The
 //! recording, `day.jsonl`, tells what must become of every event and how every order and position ends, so a
-//! run is also an end-to-end check: the first difference ends it with an error.
+//! run is also an end-to-end check: the first difference ends it with an error. Behind the day comes a year of
+//! candles, `goog.csv`, with conditions on them and bots that trade (`market.rs`), checked in the same way.
 //!
 //! `PORT` (6379) is where the server listens. With `ONCE=1` the program ends when the day is over; otherwise
 //! the server stays up until Ctrl-C. `TRADEBUS_TEST_SERVER` names another server binary than `redis-server`,
@@ -10,6 +11,9 @@
 
 mod aftermath;
 mod day;
+#[path = "../bots/executor/mod.rs"]
+mod executor;
+mod market;
 mod player;
 mod report;
 mod server;
@@ -48,6 +52,7 @@ fn run() -> Outcome<()> {
     aftermath::replay(&mut connection, server.connect()?.as_pubsub(), &screen)?;
     aftermath::rebuild(&mut connection, &screen)?;
     aftermath::statistics(&mut connection, &screen)?;
+    market::play(&server, &screen)?;
     screen.info(&mut connection)?;
     screen.heading("Every outcome is as recorded");
     if env::var("ONCE").is_ok_and(|once| once == "1") {
@@ -60,6 +65,8 @@ fn run() -> Outcome<()> {
         "TRADE.EVENTS XAUUSD - + REV COUNT 3",
         "TRADE.POSITION 'BTC/USDT:USDT' PERP-BTC",
         "PSUBSCRIBE 'trades:*'",
+        "COND.LIST GOOG",
+        "XREVRANGE 'cond:{GOOG}:triggers' + - COUNT 3",
     ] {
         screen.note(&format!("    redis-cli -p {port} {example}"));
     }

@@ -76,12 +76,7 @@ fn as_millis(text: &[u8]) -> Cow<'_, [u8]> {
     millis.map_or(Cow::Borrowed(text), |millis| Cow::Owned(millis.to_string().into_bytes()))
 }
 
-fn read(
-    keyspace: &Keyspace<'_>,
-    key: Key<'_>,
-    span: tradebus_core::store::Span,
-    count: usize,
-) -> Outcome<Vec<Candle>> {
+fn read(keyspace: &Keyspace<'_>, key: Key<'_>, span: tradebus_core::store::Span, count: usize) -> Outcome<Vec<Candle>> {
     let mut candles = Ok(Vec::new());
     keyspace.entries(keyspace.open(key)?, span, &mut |id, entry| {
         match (&mut candles, Candle::read(id, entry)) {

@@ -16,7 +16,8 @@ impl Command for MarketTick {
     const SPEC: Spec = Spec {
         name: "MARKET.TICK",
         summary: "Builds the bars of every timeframe that has conditions, and closes those that the tick is behind of",
-        complexity: "O(T) where T is the number of timeframes with conditions; a bar that closes costs what MARKET.CANDLE does",
+        complexity:
+            "O(T) where T is the number of timeframes with conditions; a bar that closes costs what MARKET.CANDLE does",
         since: "0.1.0",
         tips: "nondeterministic_output",
         arity: -4,

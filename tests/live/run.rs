@@ -54,7 +54,14 @@ fn the_day_ends_as_recorded() {
         "TRADE.REBUILD XAUUSD         differing 1  ",
         "TRADE.REBUILD XAUUSD DRYRUN  differing 0  ",
         "\nStatistics: TRADE.STATS XAUUSD\n",
-        "events_total:40 ",
+        "\na8a8ede17b59c05f  COND.REGISTER GOOG 1d 'rsi(14) < 35'\n",
+        "\n2008-11-12  close 291     rsi(14) < 35, TOUCHES 300\n          > dca-1 buys 2 at 291\n",
+        "another one claims it, by COND.CLAIM:\n          > dca-1 buys 2 at 280.18\n",
+        "          > trend-1 closes 10 at 342.64\n",
+        "\nstate false, bars 280, close 385.95, sma(20) 372.53850000000017\n",
+        "active_positions 1  realized_pnl -135.9  order.created 23",
+        "events_total:95 ",
+        "candles:280 ",
         "Every outcome is as recorded\n",
     ] {
         assert!(shown.contains(part), "no {part:?} in\n{shown}");
