@@ -108,7 +108,6 @@ table! {
         zset_range_stop = RedisModule_ZsetRangeStop: fn(Key);
         string_set = RedisModule_StringSet: fn(Key, Str) -> c_int;
         string_dma = RedisModule_StringDMA: fn(Key, *mut usize, c_int) -> *mut c_char;
-        stream_delete = RedisModule_StreamDelete: fn(Key, StreamId) -> c_int;
         zset_rem = RedisModule_ZsetRem: fn(Key, Str, *mut c_int) -> c_int;
         stream_add = RedisModule_StreamAdd: fn(Key, c_int, StreamId, *mut Str, i64) -> c_int;
         stream_trim_by_length = RedisModule_StreamTrimByLength: fn(Key, c_int, c_longlong) -> c_longlong;

@@ -5,7 +5,7 @@
 //! command would. Nothing here decides: what is refused was refused before the plan was made. A step that fails
 //! all the same is logged and the rest goes on, since half a plan is worse than a plan without one step.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, CStr};
 use std::ptr;
 
 use redis_module::raw::{self, RedisModuleKey, RedisModuleStreamID, RedisModuleString};
@@ -80,9 +80,6 @@ impl Keyspace<'_> {
                 Ok(()) => {}
             }
         }
-        for &(slot, id) in &plan.deletions {
-            self.delete_entry(&self.key(slot), id, arguments);
-        }
         for (slot, value) in &plan.strings {
             self.set_string(&self.key(*slot), value, arguments);
         }
@@ -135,6 +132,9 @@ impl Keyspace<'_> {
         if is_new && append.groups == Groups::Configured {
             self.create_groups(log);
         }
+        if let Some(replaced) = append.replaced {
+            self.delete_entry(log, replaced);
+        }
         self.trim(log, append.retention, arguments);
         server.signal_modified(&log.name);
         Ok(())
@@ -154,19 +154,16 @@ impl Keyspace<'_> {
     fn create_groups(&self, log: &OpenKey) {
         for group in consumer_groups() {
             let arguments = [RString::new(b"CREATE"), log.name.clone(), group, RString::from_number(0)];
-            let created = self.ctx.server().call(c"XGROUP", c"!v", &arguments);
-            let failed = match &created {
-                Ok(reply) => reply.whole().is_error(),
-                Err(_) => true,
-            };
-            if failed {
-                let [_, log, group, _] = &arguments;
-                warn(&format!(
-                    "the consumer group {} was not created on {}",
-                    String::from_utf8_lossy(group.as_bytes()),
-                    String::from_utf8_lossy(log.as_bytes())
-                ));
-            }
+            self.call_with_effect(c"XGROUP", &arguments);
+        }
+    }
+
+    /// Calls a plain command, which replicates and notifies by itself.
+    fn call_with_effect(&self, command: &CStr, arguments: &[RString]) {
+        let done = self.ctx.server().call(command, c"!v", arguments);
+        if done.is_err() || done.is_ok_and(|reply| reply.whole().is_error()) {
+            let words: Vec<_> = arguments.iter().map(|word| String::from_utf8_lossy(word.as_bytes())).collect();
+            warn(&format!("{command:?} {} was not done", words.join(" ")));
         }
     }
 
@@ -196,18 +193,10 @@ impl Keyspace<'_> {
         }
     }
 
-    fn delete_entry(&self, stream: &OpenKey, id: StreamId, arguments: &mut Vec<RString>) {
-        let server = self.ctx.server();
-        let mut raw_id = RedisModuleStreamID { ms: id.ms, seq: id.seq };
-        // SAFETY: an open handle and an id. An entry that somebody has deleted already is no harm.
-        if unsafe { (api().stream_delete)(stream.handle, &mut raw_id) } != OK {
-            return;
-        }
-        start(arguments, stream);
-        arguments.push(RString::new(id.to_string().as_bytes()));
-        server.replicate(c"XDEL", arguments, Target::All);
-        server.signal_modified(&stream.name);
-        server.notify(raw::REDISMODULE_NOTIFY_STREAM, c"xdel", &stream.name);
+    /// The module API can delete an entry too, but does not tell the stream: the lag of groups would be wrong.
+    fn delete_entry(&self, stream: &OpenKey, id: StreamId) {
+        let arguments = [stream.name.clone(), RString::new(id.to_string().as_bytes())];
+        self.call_with_effect(c"XDEL", &arguments);
     }
 
     fn set_string(&self, key: &OpenKey, value: &[u8], arguments: &mut Vec<RString>) {

@@ -132,6 +132,71 @@ fn what_consumers_make_of_it_is_counted() {
     assert_eq!((counted["replayed"], counted["dead_lettered"]), (4, 2), "{counted:?}");
 }
 
+#[test]
+fn what_happens_to_candles_is_counted() {
+    // The timer closes nothing meanwhile.
+    let server = Server::start(Options::new().module_args("bar-grace 3600000"));
+    let _listener = server.subscribe("SUBSCRIBE market:S:1m");
+    let mut client = server.client();
+    for command in [
+        "COND.REGISTER S 1m 'close > 1' MODE level ID a",
+        "COND.REGISTER S 1m 'close > 2' MODE level ID b",
+        "COND.REGISTER T 1m 'close > 2'",
+        "COND.REGISTER T 1h 'close > 2'",
+        "COND.SUBSCRIBE S a x",
+        "COND.SUBSCRIBE S a y",
+        "MARKET.CANDLE S 1m 1763402340000 3 3 3 3 1 BACKFILL",
+        // Triggers both, and two bots of one.
+        "MARKET.CANDLE S 1m 1763402400000 3 3 3 3 1",
+        "MARKET.CANDLE S 1m 1763402400000 3 3 3 3 1",
+        "MARKET.CANDLE S 1m 1763402400000 3 3 3 3 2",
+        "MARKET.CANDLE S 1m 1763402520000 1 1 1 1 1",
+        "MARKET.TICK T 1 1 TIMESTAMP 1763402400000",
+        // Closes a bar, and is followed by a late one.
+        "MARKET.TICK T 1 1 TIMESTAMP 1763402460000",
+        "MARKET.TICK T 1 1 TIMESTAMP 1763402400000",
+        "MARKET.CANDLES S 1m - +",
+    ] {
+        client.run(command);
+    }
+    for command in [
+        "MARKET.CANDLE S 1m 1763402400000 1 1 1 1 1",
+        "MARKET.CANDLE S 1m 1763402580000 1 x 1 1 1",
+        "MARKET.TICK S 1 -1",
+        "COND.REGISTER S 1m nope",
+        "COND.EXPLAIN S nope",
+    ] {
+        client.error(command);
+    }
+    assert_counted(
+        &server,
+        &[
+            ("candles", 5),
+            ("candle_corrections", 1),
+            ("candle_gaps", 1),
+            ("late_ticks", 1),
+            ("evaluations", 9),
+            ("triggers", 2),
+            ("bots_notified", 2),
+            ("receivers", 3),
+            ("symbols_with_forming_bars", 1),
+            ("refusals_total", 5),
+            ("refusals_toolate", 1),
+            ("refusals_badfield", 2),
+            ("refusals_badexpr", 1),
+            ("refusals_notfound", 1),
+        ],
+    );
+    let cached = |field: &str| -> u64 {
+        let number = server.info("tradebus", &format!("tradebus_{field}"));
+        number.expect(field).parse().expect("a number")
+    };
+    assert_eq!(cached("engines_cached"), 3);
+    assert!((100..100_000).contains(&cached("engines_cached_bytes")), "{}", cached("engines_cached_bytes"));
+    client.run("FLUSHALL");
+    assert_eq!((cached("engines_cached"), cached("engines_cached_bytes")), (0, 0));
+}
+
 fn monitoring() -> String {
     fs::read_to_string(project_path("docs/monitoring.md")).expect("the page")
 }

@@ -4,9 +4,16 @@
 mod support;
 
 mod acl;
+mod bots;
 mod bounds;
+mod candles;
 mod claim;
 mod clients;
+mod cond;
+mod cond_claim;
+mod cond_effects;
+mod cond_refusals;
+mod cond_restart;
 mod conf;
 mod config;
 mod day;
@@ -32,4 +39,6 @@ mod run;
 mod schema;
 mod stats;
 mod symbols;
+mod ticks;
+mod timer;
 mod twin;

@@ -58,7 +58,8 @@ pub fn bury<'l>(slot: Slot, letters: &'l [DeadLetter], clock: Clock, settings: &
         });
         entries.push(LogEntry { id: last, fields: fields.collect() });
     }
-    let append = Append { slot, entries, retention: Retention::of_queue(settings), groups: Groups::Nobody };
+    let retention = Retention::of_queue(settings);
+    let append = Append { slot, entries, replaced: None, retention, groups: Groups::Nobody };
     Ok(Plan { appends: vec![append], ..Plan::default() })
 }
 

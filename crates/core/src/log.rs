@@ -279,7 +279,7 @@ impl<'s, 'a, S: Store<'a>> Log<'s, 'a, S> {
         let mut plan = Plan { messages: self.messages, ..Plan::default() };
         if !self.entries.is_empty() {
             let (slot, groups) = (self.slot, Groups::Configured);
-            plan.appends.push(Append { slot, entries: self.entries, retention, groups });
+            plan.appends.push(Append { slot, entries: self.entries, replaced: None, retention, groups });
         }
         let notes = &self.notes;
         let kept = self.records.into_iter().filter(|record| !notes.is_dropped(record.slot()));

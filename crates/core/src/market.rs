@@ -157,6 +157,7 @@ impl<'s, 'a, S: MarketStore<'a>> Market<'s, 'a, S> {
         self.plan.appends.extend(appended.map(|Queue { slot, groups, entries, .. }| Append {
             slot,
             entries,
+            replaced: None,
             retention,
             groups,
         }));

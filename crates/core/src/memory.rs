@@ -257,12 +257,9 @@ impl Memory {
 
     /// Deletes an entry of the log, as XDEL does.
     pub fn delete_entry(&mut self, id: StreamId) {
-        self.delete_entry_of(self.key_name(Key::Log), id);
-    }
-
-    fn delete_entry_of(&mut self, name: String, id: StreamId) {
-        if let Some(Value::Stream(entries)) = self.keys.get_mut(&name) {
-            if entries.remove(&id).is_some() {
+        let name = self.key_name(Key::Log);
+        if let Some(Value::Stream(log)) = self.keys.get_mut(&name) {
+            if log.remove(&id).is_some() {
                 let highest = self.deleted.entry(name).or_default();
                 *highest = id.max(*highest);
             }
@@ -318,6 +315,11 @@ impl Memory {
                     (*last_id, *count) = (id, *count + 1);
                     entries.insert(id, fields);
                 }
+                (Value::Stream(entries), Write::Remove(id)) => {
+                    entries.remove(&id);
+                    let highest = self.deleted.entry(change.name.clone()).or_default();
+                    *highest = id.max(*highest);
+                }
                 (Value::Stream(entries), Write::Trim { keep, min_id }) => {
                     entries.retain(|id, _| *id >= min_id);
                     while entries.len() > keep {
@@ -344,9 +346,6 @@ impl Memory {
             {
                 self.remove(&change.name);
             }
-        }
-        for (name, id) in changes.deletions {
-            self.delete_entry_of(name, id);
         }
         for (name, expiry) in changes.expiries {
             match expiry {

@@ -20,8 +20,6 @@ pub type Name<'a> = Cow<'a, str>;
 pub struct Plan<'a> {
     /// What is added to streams.
     pub appends: Vec<Append<'a>>,
-    /// Entries of streams to delete, once the others are added.
-    pub deletions: Vec<(Slot, StreamId)>,
     /// Values of strings.
     pub strings: Vec<(Slot, Text<'a>)>,
     /// One patch a hash.
@@ -40,7 +38,6 @@ impl Plan<'_> {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.appends.is_empty()
-            && self.deletions.is_empty()
             && self.strings.is_empty()
             && self.hashes.is_empty()
             && self.indexes.is_empty()
@@ -57,6 +54,8 @@ pub struct Append<'a> {
     pub slot: Slot,
     /// Entries, oldest first.
     pub entries: Vec<LogEntry<'a>>,
+    /// The entry that these take the place of.
+    pub replaced: Option<StreamId>,
     /// How much of the stream is kept.
     pub retention: Retention,
     /// What consumer groups it gets when it is new.

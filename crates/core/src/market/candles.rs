@@ -113,10 +113,10 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
         self.plan.appends.push(Append {
             slot,
             entries: vec![LogEntry { id, fields: candle_fields(candle) }],
+            replaced,
             retention: Retention::of_candles(self.settings),
             groups: Groups::Nobody,
         });
-        self.plan.deletions.extend(replaced.map(|replaced| (slot, replaced)));
         self.tally.candles += 1;
         let role = match (replaced, origin) {
             (Some(_), _) => Role::Correction,

@@ -11,7 +11,6 @@ use crate::stream_id::StreamId;
 /// A plan that no longer borrows what it was made from.
 pub(super) struct Changes {
     pub(super) writes: Vec<Change>,
-    pub(super) deletions: Vec<(String, StreamId)>,
     pub(super) expiries: Vec<(String, Expiry)>,
     pub(super) unlinks: Vec<String>,
     pub(super) messages: Vec<Published>,
@@ -25,6 +24,7 @@ pub(super) struct Change {
 
 pub(super) enum Write {
     Append(StreamId, Vec<(String, Vec<u8>)>),
+    Remove(StreamId),
     Trim { keep: usize, min_id: StreamId },
     Replace(Vec<u8>),
     Set(String, Vec<u8>),
@@ -53,6 +53,9 @@ impl Changes {
                 let fields = entry.fields.into_iter().map(|(field, value)| (field.into_owned(), value.into_owned()));
                 push(append.slot, Write::Append(entry.id, fields.collect()));
             }
+            if let Some(id) = append.replaced {
+                push(append.slot, Write::Remove(id));
+            }
             let keep = append.retention.max_len.map_or(usize::MAX, |len| usize::try_from(len).unwrap_or(usize::MAX));
             let min_id = append.retention.min_id.unwrap_or(StreamId::ZERO);
             push(append.slot, Write::Trim { keep, min_id });
@@ -75,7 +78,6 @@ impl Changes {
             |message: Message<'_>| Published { channel: channel::classic(scope, &message.topic), body: message.body };
         Changes {
             writes,
-            deletions: plan.deletions.into_iter().map(|(slot, id)| (name(slot), id)).collect(),
             expiries: plan.expiries.into_iter().map(|(slot, expiry)| (name(slot), expiry)).collect(),
             unlinks: plan.unlinks.into_iter().map(name).collect(),
             messages: plan.messages.into_iter().map(published).collect(),
