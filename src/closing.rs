@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use tradebus_core::key::Scope;
+use tradebus_core::market::NextClose;
 use tradebus_core::refusal::Outcome;
 use tradebus_core::time::Millis;
 
@@ -38,35 +39,44 @@ impl Bars {
     }
 }
 
-/// Notes that a tick came at `now`, and that the first of the symbol's bars ends at `end`.
-pub fn note_tick(database: i32, symbol: &str, end: Millis, now: Millis) {
+/// Notes when the first of a symbol's bars ends, and that a tick of it came at `now` if it did.
+///
+/// A tick that no bar takes is no reason to wait: one feed that lags would keep the bars of all others open.
+pub fn note_tick(database: i32, symbol: &str, next: NextClose, now: Millis) {
     let mut waiting = WAITING.borrow();
-    waiting.earliest = waiting.earliest.min(end);
+    waiting.earliest = waiting.earliest.min(next.end);
     let symbols = waiting.databases.entry(database).or_default();
     match symbols.get_mut(symbol) {
-        Some(bars) => *bars = Bars { end, last_tick: now },
+        Some(bars) => {
+            bars.end = next.end;
+            if next.is_fed {
+                bars.last_tick = now;
+            }
+        }
         None => {
-            symbols.insert(symbol.into(), Bars { end, last_tick: now });
+            let last_tick = if next.is_fed { now } else { 0 };
+            symbols.insert(symbol.into(), Bars { end: next.end, last_tick });
         }
     }
 }
 
-/// Notes that a symbol may have bars, found or left over at `now`; those that are over wait as if a tick had just come.
-pub fn note_found(database: i32, symbol: &str, now: u64) {
-    let now = Millis::try_from(now).unwrap_or(Millis::MAX);
+/// Notes that a symbol may have bars, or is to be looked at again; at `now` at the earliest, and a grace behind it.
+pub fn note_found(database: i32, symbol: &str, now: Millis) {
     let is_known = WAITING.borrow().databases.get(&database).is_some_and(|symbols| symbols.contains_key(symbol));
     if !is_known {
-        note_tick(database, symbol, now, now);
+        note_tick(database, symbol, NextClose { end: now, is_fed: true }, now);
     }
+}
+
+/// Whether it is time to look at any symbol.
+pub fn is_due(now: Millis) -> bool {
+    WAITING.borrow().earliest.saturating_add_unsigned(config::settings().bar_grace_ms) <= now
 }
 
 /// Symbols that are to be looked at, at most `count`, with their databases. They are not waited for any more.
 pub fn take_due(now: Millis, count: usize) -> Vec<(i32, Box<str>)> {
     let grace_ms = config::settings().bar_grace_ms;
     let mut waiting = WAITING.borrow();
-    if waiting.earliest.saturating_add_unsigned(grace_ms) > now {
-        return Vec::new();
-    }
     let mut due = Vec::new();
     for (&database, symbols) in &waiting.databases {
         let symbols = symbols.iter().filter(|(_, bars)| bars.due_at(grace_ms) <= now);
@@ -89,9 +99,8 @@ pub fn take_due(now: Millis, count: usize) -> Vec<(i32, Box<str>)> {
 pub fn close_due<'c>(ctx: &'c Ctx<'c>, symbol: &'c str) -> Outcome<()> {
     let keyspace = Keyspace::open_scope(ctx, Scope::Symbol(symbol), Access::Write)?;
     let changed = change(ctx, &keyspace, |market| Ok(((), market.close_due()?)))?;
-    if let Some(end) = changed.next_close {
-        // No tick came: the next bar is closed in time.
-        note_tick(ctx.database(), symbol, end, 0);
+    if let Some(next) = changed.next_close {
+        note_tick(ctx.database(), symbol, next, 0);
     }
     Ok(())
 }

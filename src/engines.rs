@@ -58,6 +58,8 @@ impl Kept {
     }
 
     fn add(&mut self, place: Place, engines: Engines, bytes: usize) {
+        // There is one only if a command ran within another one of the symbol.
+        self.remove(&place);
         while self.bytes + bytes > KEPT_BYTES_MAX {
             let Some((_, oldest)) = self.by_use.pop_first() else { break };
             self.remove(&oldest);

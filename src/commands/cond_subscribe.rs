@@ -9,7 +9,6 @@ use tradebus_core::symbol::parse_word;
 use crate::args::{once, unknown_option, Args};
 use crate::commands::market::change;
 use crate::commands::spec::{Arg, Spec, Speed, SYMBOL};
-use crate::config;
 use crate::redis::{Access, Command, Ctx, Keyspace};
 
 /// Subscribes a bot to a condition.
@@ -64,8 +63,7 @@ fn parse_terms(mut args: Args<'_>) -> Outcome<Terms<'_>> {
         if option.eq_ignore_ascii_case(b"TYPE") {
             once(&mut terms.bot_type, "TYPE", parse_word("TYPE", args.value_of("TYPE")?)?)?;
         } else if option.eq_ignore_ascii_case(b"ACTION") {
-            let action = parse_action(args.value_of("ACTION")?, config::settings().max_event_size)?;
-            once(&mut terms.action, "ACTION", action)?;
+            once(&mut terms.action, "ACTION", parse_action(args.value_of("ACTION")?)?)?;
         } else if !args.limit(option, limits)? {
             return Err(unknown_option(option, "TYPE, ACTION, COOLDOWN, MAXTRIGGERS and MAXAGE"));
         }

@@ -1,10 +1,9 @@
 //! What the commands on markets and conditions share: decide, commit, remember, count.
 
 use tradebus_core::log::Clock;
-use tradebus_core::market::{Decision, Engines, Market};
+use tradebus_core::market::{Decision, Engines, Market, NextClose};
 use tradebus_core::refusal::{Code, Outcome};
 use tradebus_core::stream_id::StreamId;
-use tradebus_core::time::Millis;
 
 use crate::config;
 use crate::engines;
@@ -18,7 +17,7 @@ pub struct Changed<T> {
     /// The conditions that triggered, by id.
     pub triggered: Vec<String>,
     /// When the first of the bars that ticks are building ends, if the command has looked at them.
-    pub next_close: Option<Millis>,
+    pub next_close: Option<NextClose>,
 }
 
 /// Does a command on the market of the keyspace's symbol.

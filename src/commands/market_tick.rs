@@ -42,8 +42,8 @@ impl Command for MarketTick {
         let tick = Tick::parse(price, volume, timestamp, now)?;
         let keyspace = Keyspace::open_scope(ctx, symbol, Access::Write)?;
         let changed = change(ctx, &keyspace, |market| Ok(((), market.tick(&tick)?)))?;
-        if let Some(end) = changed.next_close {
-            closing::note_tick(ctx.database(), symbol.name(), end, now);
+        if let Some(next) = changed.next_close {
+            closing::note_tick(ctx.database(), symbol.name(), next, now);
         }
         reply_ids(ctx, &changed.triggered);
         Ok(())

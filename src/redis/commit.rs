@@ -173,9 +173,13 @@ impl Keyspace<'_> {
         let approximately = raw::REDISMODULE_STREAM_TRIM_APPROX as c_int;
         let mut trimmed = 0;
         if let Some(max_len) = retention.max_len {
-            if log.len() > max_len {
+            // At most a hundred nodes go at once, and one command can add more than these.
+            while log.len() > max_len {
                 // SAFETY: an open handle; above i64::MAX entries nothing is ever over the limit.
-                trimmed += unsafe { (api().stream_trim_by_length)(log.handle, approximately, max_len as i64) };
+                match unsafe { (api().stream_trim_by_length)(log.handle, approximately, max_len as i64) } {
+                    1.. => trimmed += 1,
+                    _ => break,
+                }
             }
         }
         if let Some(min_id) = retention.min_id {

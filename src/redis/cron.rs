@@ -13,14 +13,19 @@ use super::cell::LockedCell;
 use super::ctx::{Ctx, Server};
 use super::load::guarded;
 use super::log::warn;
-use super::strings::OK;
+use super::strings::{RString, OK};
 use crate::{closing, config, engines, rebuilds};
 
-/// Symbols whose bars are closed in one go: some milliseconds' worth.
-const CLOSED_AT_ONCE: usize = 200;
+/// How long closing bars may take in one go, and for how many symbols at most.
+const CLOSING_SLICE: Duration = Duration::from_millis(10);
+const CLOSED_AT_ONCE: u32 = 200;
 
-/// How long one look for forming bars takes.
-const SURVEY_SLICE: Duration = Duration::from_millis(2);
+/// A symbol whose bars cannot be closed is tried again after this time, ms.
+const CLOSE_AGAIN_MS: i64 = 60_000;
+
+/// How long one look for forming bars takes: after a restart or a failover, when triggers wait for it, and else.
+const URGENT_SLICE: Duration = Duration::from_millis(10);
+const QUIET_SLICE: Duration = Duration::from_millis(2);
 
 /// Keys that SCAN looks at in one go.
 const SURVEY_STEP: i64 = 500;
@@ -33,13 +38,21 @@ const SURVEY_EVERY: Duration = Duration::from_secs(60);
 const SURVEY_AGAIN: Duration = Duration::from_secs(1);
 
 /// The search of the keyspace for bars that ticks are building.
-static SURVEY: LockedCell<Survey> = LockedCell::new(Survey { place: Some((0, 0)), next: None });
+static SURVEY: LockedCell<Survey> = LockedCell::new(Survey::URGENT);
+
+/// How long it took to close the bars of a symbol lately: what triggers many bots takes longer than what does not.
+static CLOSING_COST: LockedCell<Duration> = LockedCell::new(Duration::ZERO);
 
 struct Survey {
     /// The database, and the cursor in it; `None` while nothing is looked for.
     place: Option<(c_int, u64)>,
+    slice: Duration,
     /// When a cluster node begins the next one.
     next: Option<Instant>,
+}
+
+impl Survey {
+    const URGENT: Survey = Survey { place: Some((0, 0)), slice: URGENT_SLICE, next: None };
 }
 
 /// Has the server call.
@@ -92,28 +105,31 @@ unsafe extern "C" fn flushed(_ctx: *mut RedisModuleCtx, _event: RedisModuleEvent
 }
 
 fn begin_survey() {
-    SURVEY.borrow().place = Some((0, 0));
+    let mut survey = SURVEY.borrow();
+    (survey.place, survey.slice) = (Some((0, 0)), URGENT_SLICE);
 }
 
 /// Forgets how far the survey has come.
 pub fn clear() {
-    *SURVEY.borrow() = Survey { place: Some((0, 0)), next: None };
+    *SURVEY.borrow() = Survey::URGENT;
 }
 
 /// Goes on looking for the symbols of which ticks are building bars. The clock closes these after a restart too.
 fn survey(server: Server<'_>) {
     let begun = Instant::now();
     // Taken out meanwhile: what SCAN calls may begin the survey anew.
-    let place = {
+    let (place, slice) = {
         let mut survey = SURVEY.borrow();
         let begin = |_| server.is_cluster().then_some((0, 0));
-        survey.place.take().or_else(|| survey.next.take_if(|next| *next <= begun).and_then(begin))
+        let place = survey.place.take().or_else(|| survey.next.take_if(|next| *next <= begun).and_then(begin));
+        (place, survey.slice)
     };
     let Some(mut place) = place else { return };
-    while begun.elapsed() < SURVEY_SLICE {
+    while begun.elapsed() < slice {
         match look(server, place) {
             Some(next) => place = next,
             None => {
+                SURVEY.borrow().slice = QUIET_SLICE;
                 survey_within(SURVEY_EVERY);
                 return;
             }
@@ -142,7 +158,7 @@ fn look(server: Server<'_>, (database, cursor): (c_int, u64)) -> Option<(c_int, 
     for key in &found.keys {
         let name = key.strip_prefix(before.as_bytes()).and_then(|rest| rest.strip_suffix(behind.as_bytes()));
         if let Some(symbol) = name.and_then(|name| parse_name("a symbol", name).ok()) {
-            closing::note_found(database, symbol, ctx.now_ms());
+            closing::note_found(database, symbol, server.now());
         }
     }
     Some(match found.cursor {
@@ -154,9 +170,13 @@ fn look(server: Server<'_>, (database, cursor): (c_int, u64)) -> Option<(c_int, 
 /// Has a timer fire at once for each symbol with a bar that is over. A timer is a callback of its own, and so each
 /// symbol's effects are a transaction of their own: in a cluster, one must not have keys of several slots.
 fn arm_timers(server: Server<'_>) {
-    // SAFETY: no argument, no precondition.
-    let now = unsafe { (api().milliseconds)() };
-    for (database, symbol) in closing::take_due(now, CLOSED_AT_ONCE) {
+    let now = server.now();
+    if !closing::is_due(now) || !server.has_its_replicas() {
+        return;
+    }
+    let cost = CLOSING_COST.borrow().max(CLOSING_SLICE / CLOSED_AT_ONCE);
+    let count = (CLOSING_SLICE.as_nanos() / cost.as_nanos()).max(1);
+    for (database, symbol) in closing::take_due(now, usize::try_from(count).unwrap_or(1)) {
         if server.select(database) {
             let symbol = Box::into_raw(Box::new(symbol));
             // SAFETY: a live context; the callback frees what it is given. It finds the database selected as it is now.
@@ -173,15 +193,22 @@ unsafe extern "C" fn close(ctx: *mut RedisModuleCtx, symbol: *mut c_void) {
         let Some(server) = (unsafe { Server::new(ctx) }) else { return };
         let ctx = Ctx::new(server, &[]);
         if !server.may_write() {
-            closing::note_found(ctx.database(), &symbol, ctx.now_ms());
+            closing::note_found(ctx.database(), &symbol, server.now());
             return;
         }
+        let begun = Instant::now();
         match closing::close_due(&ctx, &symbol) {
             Ok(()) => {}
             // A symbol that has left this node is not found again.
             Err(refusal) if refusal.code == Code::TryAgain => survey_within(SURVEY_AGAIN),
-            Err(refusal) => warn(&format!("the bars of {symbol} are left to its next tick: {refusal}")),
+            Err(refusal) => {
+                let seconds = CLOSE_AGAIN_MS / 1_000;
+                warn(&format!("the bars of {symbol} cannot be closed, and are tried again in {seconds} s: {refusal}"));
+                closing::note_found(ctx.database(), &symbol, server.now().saturating_add(CLOSE_AGAIN_MS));
+            }
         }
+        let mut cost = CLOSING_COST.borrow();
+        *cost = (*cost * 3 + begun.elapsed()) / 4;
     });
 }
 
@@ -195,6 +222,25 @@ impl Server<'_> {
         // SAFETY: no argument, no precondition.
         let must_be_still = unsafe { (api().avoid_replica_traffic)() } != 0;
         is(raw::REDISMODULE_CTX_FLAGS_MASTER) && !is(raw::REDISMODULE_CTX_FLAGS_LOADING) && !must_be_still
+    }
+
+    /// Whether `min-replicas-to-write` allows writes. The server asks that for commands only; but a master that is cut
+    /// off must not trigger bots, which the master in its place does too.
+    fn has_its_replicas(self) -> bool {
+        let config = [RString::new(b"GET"), RString::new(b"min-replicas-to-write")];
+        let wanted = self.call(c"CONFIG", c"v", &config).ok().and_then(|reply| {
+            let value = reply.whole().elements().nth(1)?;
+            std::str::from_utf8(value.bytes()?).ok()?.parse::<u64>().ok()
+        });
+        // Not to be read, if CONFIG was renamed: then there is nothing to go by.
+        let wanted = wanted.unwrap_or(0);
+        wanted == 0 || self.good_replicas() >= wanted
+    }
+
+    /// The server's time, Unix ms.
+    fn now(self) -> i64 {
+        // SAFETY: no argument, no precondition.
+        unsafe { (api().milliseconds)() }
     }
 
     /// Selects a database; `false` when there is none of the number.

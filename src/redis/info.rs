@@ -74,17 +74,29 @@ unsafe extern "C" fn fill(info: *mut RedisModuleInfoCtx, for_crash_report: c_int
 
 /// The server's `maxmemory-policy`, when it is one that evicts.
 fn evicting_policy() -> Option<String> {
+    server_info(c"memory", c"maxmemory_policy").filter(|policy| policy != "noeviction")
+}
+
+impl Server<'_> {
+    /// How many replicas keep up, as `min-replicas-max-lag` has it.
+    pub(super) fn good_replicas(self) -> u64 {
+        server_info(c"replication", c"min_slaves_good_slaves").and_then(|count| count.parse().ok()).unwrap_or(0)
+    }
+}
+
+/// A field of the server's INFO.
+fn server_info(section: &CStr, field: &CStr) -> Option<String> {
     // SAFETY: without a context the result is the caller's to free, which is done below.
-    let memory = unsafe { (api().get_server_info)(ptr::null_mut(), c"memory".as_ptr()) };
-    if memory.is_null() {
+    let info = unsafe { (api().get_server_info)(ptr::null_mut(), section.as_ptr()) };
+    if info.is_null() {
         return None;
     }
     // SAFETY: a live result; the text is copied before it is freed.
-    let policy = unsafe {
-        let text = (api().server_info_get_field_c)(memory, c"maxmemory_policy".as_ptr());
+    let text = unsafe {
+        let text = (api().server_info_get_field_c)(info, field.as_ptr());
         (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
     };
     // SAFETY: made above, not used any more.
-    unsafe { (api().free_server_info)(ptr::null_mut(), memory) };
-    policy.filter(|policy| policy != "noeviction")
+    unsafe { (api().free_server_info)(ptr::null_mut(), info) };
+    text
 }

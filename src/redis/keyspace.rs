@@ -211,14 +211,33 @@ impl<'a> Keyspace<'a> {
     /// The last id that a stream gave out.
     #[cold]
     pub(super) fn last_id_of(&self, log: &OpenKey) -> Option<StreamId> {
-        let mut last = None;
-        let mut visit = |name: &[u8], value: ReplyPart<'_>| {
-            if name == b"last-generated-id" {
-                last = value.bytes().and_then(StreamId::from_bytes);
+        self.last_id_by_name(&log.name).ok()?
+    }
+
+    /// The same of a stream that need not be open, nor exist.
+    ///
+    /// # Errors
+    /// WRONGTYPE.
+    pub(super) fn last_id_by_name(&self, stream: &RString) -> Outcome<Option<StreamId>> {
+        let arguments = [RString::new(b"STREAM"), stream.clone()];
+        let reply = self.ctx.server().call(c"XINFO", c"v", &arguments);
+        let reply = reply.map_err(|error| Code::Err.because(format!("XINFO cannot be called: {error}")))?;
+        let told = reply.whole();
+        if let Some(text) = told.bytes().filter(|text| text.starts_with(b"WRONGTYPE")) {
+            let text = String::from_utf8_lossy(text);
+            let name = String::from_utf8_lossy(stream.as_bytes());
+            return Err(
+                Code::WrongType.because(format!("{}: {name}", text.trim_start_matches("WRONGTYPE ").trim_end()))
+            );
+        }
+        // Any other error says that there is no such key.
+        let mut fields = told.elements();
+        while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
+            if name.bytes() == Some(b"last-generated-id") {
+                return Ok(value.bytes().and_then(StreamId::from_bytes));
             }
-        };
-        self.stream_info(log, &mut visit).ok()?;
-        last
+        }
+        Ok(None)
     }
 
     /// What the server tells of a stream that exists, by name.

@@ -4,7 +4,10 @@ use std::ffi::c_int;
 use std::ptr;
 
 use redis_module::raw;
+use tradebus_core::key::Key;
+use tradebus_core::refusal::Outcome;
 use tradebus_core::store::{Flow, MarketStore, Slot};
+use tradebus_core::stream_id::StreamId;
 
 use super::api::api;
 use super::keyspace::{Keyspace, OpenKey};
@@ -26,6 +29,10 @@ impl<'a> MarketStore<'a> for Keyspace<'a> {
         let key = self.key(slot);
         let mut range = Range::start(&key, api().zset_last_in_score_range);
         range.as_mut().and_then(Range::current).map(|(_, score)| score)
+    }
+
+    fn last_id_of(&self, stream: Key<'_>) -> Outcome<Option<StreamId>> {
+        self.last_id_by_name(&RString::new(stream.name(self.scope()).as_bytes()))
     }
 
     fn string(&self, slot: Slot) -> Option<&'a [u8]> {

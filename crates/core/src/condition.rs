@@ -215,19 +215,31 @@ impl Known {
     }
 
     /// What was known before the bar that opened at `open_time`, which is the last one.
-    #[must_use]
-    pub fn before(&self, open_time: Millis) -> Option<bool> {
+    fn before(&self, open_time: Millis) -> Option<bool> {
         match self.since == Some(open_time) {
             true => self.before,
             false => self.value,
         }
     }
 
-    /// Writes a value that the bar at `open_time` has set, and what was known before it.
-    pub fn write(record: &mut Record<'_>, value: Option<bool>, open_time: Millis, before: Option<bool>) {
-        record.put(field::VALUE, value.map(word));
-        record.set(field::VALUE_SINCE, open_time);
-        record.put(field::VALUE_BEFORE, before.map(word));
+    /// Takes in the value on the bar that opened at `open_time`: the last one, or another candle in its place. What is not
+    /// known changes nothing, but for what that bar had made known before it was corrected. Says whether it is to be
+    /// written.
+    pub fn learn(&mut self, value: Option<bool>, open_time: Millis) -> bool {
+        let before = self.before(open_time);
+        let value = value.or(before);
+        let is_changed = value != self.value;
+        if is_changed {
+            *self = Known { value, since: Some(open_time), before };
+        }
+        is_changed
+    }
+
+    /// Writes it into a record whose fields of it are loaded.
+    pub fn write(&self, record: &mut Record<'_>) {
+        record.put(field::VALUE, self.value.map(word));
+        record.put(field::VALUE_SINCE, self.since);
+        record.put(field::VALUE_BEFORE, self.before.map(word));
     }
 }
 

@@ -50,6 +50,11 @@ impl Decimal {
     /// 1.
     pub const ONE: Decimal = Decimal { mantissa: I256::ONE, scale: 0 };
 
+    /// How many digits it has after the point.
+    pub fn places(self) -> u16 {
+        self.scale
+    }
+
     /// Whether it is 0.
     #[must_use]
     pub fn is_zero(self) -> bool {

@@ -26,12 +26,15 @@ use crate::timeframe::Timeframe;
 /// The state is saved when the newest saved one is this many bars old.
 pub const SAVE_EVERY: u64 = 64;
 
-/// A function that is new begins this many candles ago at most: ten times the longest period, and some milliseconds to
-/// read.
-pub const WARM_UP_MAX: usize = 10_000;
+/// A function that is new begins this many candles ago at most: five times the longest period. To read them takes some
+/// milliseconds; to compute with them, at the most that an expression may ask for, some tens.
+pub const WARM_UP_MAX: usize = 5_000;
 
 /// The most conditions of a timeframe.
 pub const CONDITIONS_MAX: u64 = 10_000;
+
+/// The most subscriptions to the conditions of a timeframe: one bar may fire them all.
+pub const SUBSCRIPTIONS_MAX: u64 = 100_000;
 
 /// The conditions of one timeframe, and the state that they are judged by.
 pub struct Engine {
@@ -41,8 +44,13 @@ pub struct Engine {
     /// In the order in which they were registered.
     pub(crate) watched: Vec<Watched>,
     proof: Proof,
-    /// How many bars the saved state has taken in; `None` when there is none.
+    /// How many bars the saved state has taken in; `None` when there is none, or it lacks a function.
     saved_at: Option<u64>,
+    /// About how many bytes it takes.
+    memory: usize,
+    /// Subscriptions to all its conditions. Nothing proves this number, and it only bounds what a bar can have to do: what
+    /// is done by hand is counted once the engine is loaded anew.
+    pub(crate) subscriptions: u64,
 }
 
 /// A condition of an engine. What a bar does not need every time is read from its hash.
@@ -52,7 +60,7 @@ pub(crate) struct Watched {
     pub(crate) mode: Mode,
     registered: Millis,
     /// The last known value.
-    pub(crate) known: Option<bool>,
+    pub(crate) known: Known,
 }
 
 /// What was stored when an engine was made, as far as it can be told without reading all of it.
@@ -105,7 +113,7 @@ impl Engine {
 
     fn load<'a, S: MarketStore<'a>>(store: &S, timeframe: Timeframe, proof: Proof) -> Outcome<Engine> {
         let (evaluator, watched) = (Evaluator::default(), Vec::new());
-        let mut engine = Engine { timeframe, evaluator, watched, proof, saved_at: None };
+        let mut engine = Engine { timeframe, evaluator, watched, proof, saved_at: None, memory: 0, subscriptions: 0 };
         let mut ids = Vec::new();
         store.sorted_each(store.open(Key::Conditions(timeframe))?, &mut |id, registered| {
             ids.push((String::from_utf8_lossy(id).into_owned(), registered));
@@ -123,9 +131,11 @@ impl Engine {
                 continue;
             };
             let watch = engine.evaluator.watch(Rc::new(expression));
+            engine.subscriptions += store.len(store.open(Key::Subscriptions(&id))?);
             engine.watched.push(Watched { id: id.into(), watch, mode, registered, known });
         }
         engine.stand(store, None)?;
+        engine.measure();
         Ok(engine)
     }
 
@@ -156,9 +166,18 @@ impl Engine {
     /// About how many bytes it takes.
     #[must_use]
     pub fn memory(&self) -> usize {
-        // An expression's nodes, terms and texts, measured roughly: what matters is that it grows with what there is.
-        let expressions = self.watched.iter().map(|watched| 512 + 8 * watched.watch.expression().as_str().len());
-        self.evaluator.saved_len_max() + expressions.sum::<usize>()
+        self.memory
+    }
+
+    /// Measures it anew, which takes a look at each condition: once for each change, not for each command.
+    fn measure(&mut self) {
+        // Roughly: a condition's place here and the nodes of its expression; a term has its text and about as much again.
+        let of_one = |watched: &Watched| {
+            let expression = watched.watch.expression();
+            let terms = expression.terms().iter().map(|term| 256 + term.text().len());
+            1_024 + expression.as_str().len() + terms.sum::<usize>()
+        };
+        self.memory = self.evaluator.saved_len_max() + self.watched.iter().map(of_one).sum::<usize>();
     }
 
     /// A condition's watch.
@@ -166,8 +185,11 @@ impl Engine {
         self.watched.iter().find(|watched| &*watched.id == id)
     }
 
-    /// Begins to judge a condition that was registered at `registered`, warmed up from the stored candles. Gives the
-    /// state to be saved, if what is saved does not do any more.
+    /// Begins to judge a condition that was registered at `registered`, warmed up from the stored candles. Gives its value
+    /// on the newest of them.
+    ///
+    /// Nothing is saved here, or many registrations would write the state of all functions many times over: should the
+    /// server be restarted before the next bar, which saves, the same candles give the same numbers again.
     ///
     /// # Errors
     /// TOOBIG, WRONGTYPE, CORRUPT; the engine is of no use then.
@@ -178,10 +200,12 @@ impl Engine {
         expression: Expression,
         mode: Mode,
         registered: Millis,
-    ) -> Outcome<Option<Vec<u8>>> {
-        let is_saved = self.saved_at.is_some() && self.evaluator.covers(&expression);
+    ) -> Outcome<Known> {
+        // Its hash was deleted by hand, which leaves it here.
+        self.unwatch(id);
+        let is_covered = self.evaluator.covers(&expression);
         let watch = self.evaluator.watch(Rc::new(expression));
-        self.watched.push(Watched { id: id.into(), watch, mode, registered, known: None });
+        self.watched.push(Watched { id: id.into(), watch, mode, registered, known: Known::default() });
         if self.evaluator.saved_len_max() > STATE_MAX {
             return Err(Code::TooBig.because(format!(
                 "the functions of all conditions of {} would have a state of more than {} MiB: use shorter periods, or fewer",
@@ -189,30 +213,42 @@ impl Engine {
                 STATE_MAX >> 20
             )));
         }
-        let mut saved = None;
-        if !is_saved {
-            let newest = self.proof.newest.and_then(open_time);
-            self.stand(store, newest)?;
-            saved = Some(self.save());
-            if let Some(newest) = newest {
-                self.replay(store, Some(newest), None)?;
-            }
+        if !is_covered {
+            self.stand(store, None)?;
         }
-        if let Some(watched) = self.watched.last_mut() {
-            watched.known = self.evaluator.judge(&watched.watch).value.known();
+        let newest = self.proof.newest.and_then(open_time);
+        let mut known = Known::default();
+        if let Some((watched, newest)) = self.watched.last_mut().zip(newest) {
+            watched.known.learn(self.evaluator.judge(&watched.watch).value.known(), newest);
+            known = watched.known;
         }
         self.proof.conditions += 1;
         self.proof.registered = Some(registered);
-        Ok(saved)
+        self.measure();
+        Ok(known)
     }
 
     /// Judges a condition no more.
-    pub(crate) fn remove(&mut self, id: &str) {
-        if let Some(place) = self.watched.iter().position(|watched| &*watched.id == id) {
-            self.evaluator.unwatch(self.watched.remove(place).watch);
+    ///
+    /// # Errors
+    /// WRONGTYPE, CORRUPT; the engine is of no use then.
+    pub(crate) fn remove<'a, S: MarketStore<'a>>(&mut self, store: &S, id: &str) -> Outcome<()> {
+        self.unwatch(id);
+        // What was not saved yet may be what goes. When the state is saved next must not depend on whether the engine
+        // was loaded meanwhile: what is new then warms up to that bar.
+        if self.saved_at.is_none() {
+            self.stand(store, None)?;
         }
         self.proof.conditions = self.proof.conditions.saturating_sub(1);
         self.proof.registered = self.watched.iter().map(|watched| watched.registered).max();
+        self.measure();
+        Ok(())
+    }
+
+    fn unwatch(&mut self, id: &str) {
+        if let Some(place) = self.watched.iter().position(|watched| &*watched.id == id) {
+            self.evaluator.unwatch(self.watched.remove(place).watch);
+        }
     }
 
     /// The state to be saved before the next bar is taken in, if that is due. With a short history it is due sooner:
@@ -289,6 +325,8 @@ impl Engine {
         let replayed = self.replay(store, None, end);
         std::mem::swap(&mut self.evaluator, &mut warm);
         self.evaluator.adopt(warm);
+        // The candles that tell them are trimmed one day.
+        self.saved_at = None;
         replayed
     }
 
@@ -311,7 +349,7 @@ impl Engine {
                 Flow::Continue
             }
             Err(refusal) => {
-                fault = Err(refusal);
+                fault = Err(refusal.within(self.timeframe.as_str()));
                 Flow::Stop
             }
         });
@@ -352,12 +390,12 @@ fn load_watched<'a, S: MarketStore<'a>>(
     store: &S,
     record: &mut Record<'a>,
     timeframe: Timeframe,
-) -> Outcome<Option<(Expression, Mode, Option<bool>)>> {
+) -> Outcome<Option<(Expression, Mode, Known)>> {
     record.load(store, &[field::MODE, field::TIMEFRAME, field::EXPRESSION]);
     if timeframe_of(record)? != timeframe {
         return Ok(None);
     }
-    let known = Known::load(store, record)?.value;
+    let known = Known::load(store, record)?;
     let expression = Expression::parse(expression_of(record)?.as_bytes())
         .map_err(|refusal| record.corrupt(field::EXPRESSION, &format!("an expression ({})", refusal.text)))?;
     Ok(Some((expression, mode_of(record)?, known)))

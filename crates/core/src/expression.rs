@@ -33,7 +33,7 @@ mod truth;
 use std::fmt;
 
 use crate::indicators::Spec;
-use crate::refusal::Outcome;
+use crate::refusal::{Code, Outcome};
 
 pub use evaluate::{History, Verdict};
 pub use id::condition_id;
@@ -49,6 +49,14 @@ pub const DEPTH_MAX: usize = 64;
 
 /// The most numbers, series, functions and operators of an expression.
 pub const NODES_MAX: usize = 256;
+
+/// The most that the canonical texts of all series and functions of an expression have together, in bytes: what a trigger
+/// tells has each of them, and an inner function is in the text of each outer one.
+pub const TERMS_TEXT_MAX: usize = 4 * 1024;
+
+/// The most bars that the functions of an expression read together: the sum of their periods. Some take as long on each
+/// bar as their period.
+pub const PERIODS_MAX: usize = 10_000;
 
 /// The most bars that `[n]` goes back, or several of them together.
 pub const AGO_MAX: u16 = 1_000;
@@ -156,6 +164,7 @@ impl Expression {
     /// BADEXPR with the 1-based column, in bytes, and what was expected there; or when the text is too long.
     pub fn parse(text: &[u8]) -> Outcome<Expression> {
         let (root, mut terms) = parser::parse(text)?;
+        check_size(&terms)?;
         measure_reach(&root, &mut terms);
         Ok(Expression { text: print::condition(&root, &terms), root, terms })
     }
@@ -323,6 +332,19 @@ impl Condition {
             Condition::Between(x, from, to) => [x, from, to].into_iter().for_each(|number| visit(number, 0)),
             Condition::Touches(x) => visit(x, 1),
         }
+    }
+}
+
+fn check_size(terms: &[Term]) -> Outcome<()> {
+    let text: usize = terms.iter().map(|term| term.text.len()).sum();
+    let periods: usize = terms.iter().filter_map(|term| Some(term.line()?.0.periods())).sum();
+    let too_much = |what: &str, has: usize, most: usize| {
+        Code::BadExpr.because(format!("{what} {has}, at most {most} are allowed: make it several conditions"))
+    };
+    match () {
+        () if text > TERMS_TEXT_MAX => Err(too_much("the texts of all functions have bytes:", text, TERMS_TEXT_MAX)),
+        () if periods > PERIODS_MAX => Err(too_much("the periods of all functions sum up to", periods, PERIODS_MAX)),
+        () => Ok(()),
     }
 }
 

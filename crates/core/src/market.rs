@@ -91,7 +91,16 @@ pub struct Decision<'a> {
     /// The conditions that triggered, by id, in their order.
     pub triggered: Vec<String>,
     /// When the first of the bars that ticks are building ends, as far as the command has looked at them.
-    pub next_close: Option<Millis>,
+    pub next_close: Option<NextClose>,
+}
+
+/// The end of a bar that ticks are building.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextClose {
+    /// When it is.
+    pub end: Millis,
+    /// Whether the command's tick is one of the bar.
+    pub is_fed: bool,
 }
 
 /// One command's work.
@@ -111,14 +120,15 @@ pub struct Market<'s, 'a, S> {
     plan: Plan<'a>,
     tally: Tally,
     triggered: Vec<String>,
-    next_close: Option<Millis>,
+    next_close: Option<NextClose>,
 }
 
 /// A stream that takes what triggers tell.
 struct Queue<'a> {
+    /// The type of bots; `None` for the triggers themselves.
+    bot_type: Option<Box<str>>,
     slot: Slot,
     last: StreamId,
-    groups: Groups,
     entries: Vec<LogEntry<'a>>,
 }
 
@@ -154,12 +164,12 @@ impl<'s, 'a, S: MarketStore<'a>> Market<'s, 'a, S> {
     pub fn finish(mut self) -> Decision<'a> {
         let retention = Retention::of_queue(self.settings);
         let appended = self.queues.into_iter().filter(|queue| !queue.entries.is_empty());
-        self.plan.appends.extend(appended.map(|Queue { slot, groups, entries, .. }| Append {
+        self.plan.appends.extend(appended.map(|Queue { slot, entries, .. }| Append {
             slot,
             entries,
             replaced: None,
             retention,
-            groups,
+            groups: Groups::Configured,
         }));
         let notes = &self.notes;
         let kept = self.records.into_iter().filter(|record| !notes.is_dropped(record.slot()));
@@ -207,19 +217,21 @@ impl<'s, 'a, S: MarketStore<'a>> Market<'s, 'a, S> {
 
     /// The place of a queue. Its ids come behind every one that it gave out, be its entry deleted or not: who works a
     /// queue off may delete what is done.
-    fn queue(&mut self, key: Key<'_>, groups: Groups) -> Outcome<usize> {
-        let slot = self.store.open(key)?;
-        if let Some(place) = self.queues.iter().position(|queue| queue.slot == slot) {
+    fn queue(&mut self, bot_type: Option<&str>) -> Outcome<usize> {
+        if let Some(place) = self.queues.iter().position(|queue| queue.bot_type.as_deref() == bot_type) {
             return Ok(place);
         }
-        let last = self.store.last_id(slot).unwrap_or_default();
-        self.queues.push(Queue { slot, last, groups, entries: Vec::new() });
+        let key = bot_type.map_or(Key::Triggers, Key::Work);
+        let last = self.store.last_id_of(key)?.unwrap_or_default();
+        let slot = self.store.open(key)?;
+        self.queues.push(Queue { bot_type: bot_type.map(Into::into), slot, last, entries: Vec::new() });
         Ok(self.queues.len() - 1)
     }
 
     fn next_id(&self, queue: usize) -> Outcome<StreamId> {
         let now = self.now.try_into().unwrap_or(0);
-        let used_up = || Code::Corrupt.because("the newest entry of a work queue has the last id there can be");
+        let used_up =
+            || Code::Corrupt.because("the last id of a work queue, or of the triggers, is the last there can be");
         self.queues[queue].last.next(now).ok_or_else(used_up)
     }
 

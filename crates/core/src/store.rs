@@ -56,6 +56,13 @@ pub trait MarketStore<'a>: Store<'a> {
     /// The highest score in a sorted set.
     fn highest_score(&self, slot: Slot) -> Option<i64>;
 
+    /// As [`Store::last_id`], of a stream that is opened afterwards at the earliest: to ask is a look at the key, by which
+    /// one that expires while the clock runs would be gone under an open handle.
+    ///
+    /// # Errors
+    /// WRONGTYPE.
+    fn last_id_of(&self, stream: Key<'_>) -> Outcome<Option<StreamId>>;
+
     /// The value of a string.
     fn string(&self, slot: Slot) -> Option<&'a [u8]>;
 }

@@ -173,16 +173,17 @@ fn elapsed(from: Millis, to: Millis) -> Option<u64> {
     u64::try_from(to.saturating_sub(from)).ok()
 }
 
-/// Takes the action of a subscription, of at most `size_max` bytes, as a caller wrote it. Space around it is dropped,
-/// all else is kept.
+/// The most bytes of an action. A trigger writes it twice for each of up to 10,000 bots: into the queue, and with the
+/// subscription's counters.
+pub const ACTION_MAX: usize = 4 * 1_024;
+
+/// Takes the action of a subscription as a caller wrote it. Space around it is dropped, all else is kept.
 ///
 /// # Errors
 /// TOOBIG, BADJSON.
-pub fn parse_action(text: &[u8], size_max: usize) -> Outcome<&RawValue> {
-    if text.len() > size_max {
-        return Err(
-            Code::TooBig.because(format!("ACTION has {} bytes; tradebus.max-event-size allows {size_max}", text.len()))
-        );
+pub fn parse_action(text: &[u8]) -> Outcome<&RawValue> {
+    if text.len() > ACTION_MAX {
+        return Err(Code::TooBig.because(format!("ACTION has {} bytes, at most {ACTION_MAX} are allowed", text.len())));
     }
     // Scanned as an event's data is: serde would let members through that are there twice, and any depth.
     json::parse_object(text).map_err(|error| bad_action(error.what, error.at))?;
@@ -194,20 +195,34 @@ fn bad_action(what: &str, at: usize) -> Refusal {
     Code::BadJson.because(format!("ACTION: {what} at byte {at}"))
 }
 
+/// What a condition triggers on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// The bar that opened then: it triggers a condition once.
+    Bar(Millis),
+    /// The trigger by command that has this id.
+    Told(StreamId),
+}
+
 /// The client order id of what a bot orders because of a trigger: the same however often an executor gets or retries
-/// its work, and another for every other trigger, bot, condition and symbol. The venue, which takes such an id once,
+/// its work, and another for every other trigger, bot, condition and symbol. For a bar it does not depend on when or where
+/// the trigger was written: should a failover lose that, and the candle be told again, the order is still the same one. The venue, which takes such an id once,
 /// thus makes at most one order of them all.
 ///
 /// It is XXH3 in 128 bits over the parts, each behind its length (8 bytes, little-endian), as 32 lower-case hex digits:
 /// venues take client order ids of at most 32 to 36 characters, some of them letters and digits only, so that a UUID
 /// with its hyphens or an id with a prefix would not pass everywhere. It must never be computed in another way, or a
 /// retry across an upgrade would be a second order.
-pub fn order_ref(symbol: &str, condition_id: &str, trigger_id: StreamId, bot_id: &str) -> String {
-    let mut trigger = String::with_capacity(24);
-    trigger_id.push_to(&mut trigger);
+pub fn order_ref(symbol: &str, condition_id: &str, occasion: Occasion, bot_id: &str) -> String {
+    let mut text = String::with_capacity(24);
+    match occasion {
+        // An id has a hyphen, and so is no open time.
+        Occasion::Bar(open_time) => text.push_str(itoa::Buffer::new().format(open_time)),
+        Occasion::Told(trigger_id) => trigger_id.push_to(&mut text),
+    }
     let mut bytes = Vec::with_capacity(160);
     // Without the lengths, other parts could be the same bytes.
-    for part in [symbol, condition_id, &trigger, bot_id] {
+    for part in [symbol, condition_id, &text, bot_id] {
         bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
         bytes.extend_from_slice(part.as_bytes());
     }
@@ -268,7 +283,7 @@ mod tests {
 
     #[test]
     fn terms_change_what_they_name() {
-        let action = parse_action(b" {\"size\": 2} ", 100).expect("an action");
+        let action = parse_action(b" {\"size\": 2} ").expect("an action");
         let mut subscription = Subscription::new("bot-1", 5);
         subscription.apply(&Terms::default());
         assert_eq!(subscription.to_json(), SHORT);
@@ -338,7 +353,7 @@ mod tests {
     fn what_an_action_may_be() {
         #[track_caller]
         fn check(text: &str, expected: Result<&str, &str>) {
-            let action = parse_action(text.as_bytes(), 32).map_err(|refusal| refusal.to_string());
+            let action = parse_action(text.as_bytes()).map_err(|refusal| refusal.to_string());
             assert_eq!(
                 action.map(RawValue::get).map_err(|text| text.to_owned()),
                 expected.map_err(str::to_owned),
@@ -354,20 +369,24 @@ mod tests {
         check("[1]", Err("BADJSON ACTION: expected an object at byte 0"));
         check("", Err("BADJSON ACTION: expected an object at byte 0"));
         check(
-            &format!("{{\"a\":\"{}\"}}", "x".repeat(25)),
-            Err("TOOBIG ACTION has 33 bytes; tradebus.max-event-size allows 32"),
+            &format!("{{\"a\":\"{}\"}}", "x".repeat(ACTION_MAX)),
+            Err("TOOBIG ACTION has 4104 bytes, at most 4096 are allowed"),
         );
     }
 
     /// Executors keep these ids, and so do venues: a change here makes second orders of retries.
     #[test]
     fn an_order_ref_is_for_ever() {
-        let trigger = StreamId { ms: 1_763_402_400_000, seq: 7 };
+        let id = StreamId { ms: 1_763_402_400_000, seq: 7 };
+        let trigger = Occasion::Told(id);
         assert_eq!(order_ref("BTC/USDT", "9f1c2a7b3d4e5f60", trigger, "dca-1"), "0248738b25700679ce514d70029a7c3d");
+        let bar = Occasion::Bar(1_763_402_400_000);
+        assert_eq!(order_ref("BTC/USDT", "9f1c2a7b3d4e5f60", bar, "dca-1"), "5c010b09070eadbdbec059a4522d4279");
         let refs = [
             order_ref("BTC/USDT", "a", trigger, "b"),
             order_ref("BTC/USD", "Ta", trigger, "b"),
-            order_ref("BTC/USDT", "a", StreamId { seq: 8, ..trigger }, "b"),
+            order_ref("BTC/USDT", "a", Occasion::Told(StreamId { seq: 8, ..id }), "b"),
+            order_ref("BTC/USDT", "a", bar, "b"),
             order_ref("BTC/USDT", "a", trigger, "c"),
             order_ref("BTC/USDT", "b", trigger, "b"),
         ];
@@ -385,7 +404,7 @@ mod tests {
             limits in prop::array::uniform3(prop::option::of(any::<u64>())),
             triggers in prop::collection::vec(0..=time::MAX, 0..3),
         ) {
-            let action = action.as_deref().map(|text| parse_action(text.as_bytes(), 100).expect("an action"));
+            let action = action.as_deref().map(|text| parse_action(text.as_bytes()).expect("an action"));
             let [cooldown_ms, max_triggers, max_age_ms] = limits;
             let mut subscription = Subscription::new("bot-1", 5);
             subscription.apply(&Terms { bot_type: bot_type.as_deref(), action, cooldown_ms, max_triggers, max_age_ms });
@@ -406,7 +425,7 @@ mod tests {
             for text in [text.as_bytes(), &bytes] {
                 let _ = read(&String::from_utf8_lossy(text));
                 let _ = Subscription::read(text, text);
-                let _ = parse_action(text, 100);
+                let _ = parse_action(text);
             }
             let mut subscription = read(LONG).expect("a subscription");
             subscription.holds_back(at, now);

@@ -11,7 +11,7 @@ use tradebus_core::memory::{Value, View};
 use tradebus_core::refusal::Code;
 use tradebus_core::settings::{PubSub, Settings};
 use tradebus_core::stream_id::StreamId;
-use tradebus_core::subscription::order_ref;
+use tradebus_core::subscription::{order_ref, Occasion};
 use tradebus_core::timeframe::Timeframe;
 
 const PLAIN: Wishes<'static> =
@@ -67,7 +67,7 @@ fn all_that_a_bar_does() {
     assert_eq!(desk.entries(Key::Triggers), [trigger]);
 
     let work = |seq: u64, bot: &str, bot_type: &str, action: &str| {
-        let (entry, order_ref) = (StreamId { seq, ..id }, order_ref("XAUUSD", "a", id, bot));
+        let (entry, order_ref) = (StreamId { seq, ..id }, order_ref("XAUUSD", "a", Occasion::Bar(START), bot));
         format!(
             "{entry}: bot_id={bot} bot_type={bot_type} condition_id=a trigger_id={id} order_ref={order_ref} \
              action={action} value={value} bar_time={START} ts={end}"

@@ -92,6 +92,20 @@ impl Spec {
         }
     }
 
+    /// The sum of its periods, in bars.
+    #[must_use]
+    pub fn periods(self) -> usize {
+        let periods: &[u16] = match self {
+            Spec::Sma(n) | Spec::Ema(n) | Spec::Wma(n) | Spec::Rma(n) | Spec::Rsi(n) | Spec::Atr(n) => &[n],
+            Spec::Adx(n) | Spec::Cci(n) | Spec::Roc(n) | Spec::Highest(n) | Spec::Lowest(n) => &[n],
+            Spec::Macd { fast, slow, signal } => &[fast, slow, signal],
+            Spec::Bb { period, .. } => &[period],
+            Spec::Stoch { k, d, slowing } => &[k, d, slowing],
+            Spec::Obv => &[],
+        };
+        periods.iter().map(|period| usize::from(*period)).sum()
+    }
+
     /// Whether the parameters are in bounds.
     #[must_use]
     pub fn is_valid(self) -> bool {

@@ -9,14 +9,14 @@ use crate::channel::Topic;
 use crate::condition::{field, timeframe_of, Condition, Known, Mode};
 use crate::engine::{open_time, within_condition, Engine, Watched};
 use crate::evaluator::Evaluator;
-use crate::expression::{number_text, Verdict};
+use crate::expression::{number_text, Truth};
 use crate::forming::Feed;
 use crate::json::push_string;
 use crate::key::Key;
 use crate::plan::{Append, Groups, LogEntry, Message, Retention};
 use crate::refusal::{Code, Outcome};
 use crate::settings::PubSub;
-use crate::store::{Direction, Entry, Flow, MarketStore, Slot, Span};
+use crate::store::{Direction, Entry, Flow, MarketStore, Span};
 use crate::stream_id::StreamId;
 use crate::time::Millis;
 use crate::timeframe::Timeframe;
@@ -39,6 +39,17 @@ pub(super) struct Tail {
     pub(super) last: StreamId,
 }
 
+/// What became of a candle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    /// It is the newest now.
+    New,
+    /// It is in the place of the one before.
+    Corrected,
+    /// It was stored already.
+    Before,
+}
+
 /// What a candle is to the conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -59,21 +70,21 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
         // To ask for the last id takes as long as all the rest. That it is another one is found when writing.
         let newest = self.store.newest_id(self.store.open(Key::Candles(timeframe))?);
         let last = newest.unwrap_or_default().max(self.behind);
-        let is_new = self.store_candle(timeframe, candle, origin, Tail { newest, last })?;
-        self.note_feed(timeframe, candle, origin, is_new)?;
+        if self.store_candle(timeframe, candle, origin, Tail { newest, last })? == Stored::New {
+            self.note_feed(timeframe, candle, origin)?;
+        }
         Ok(self.finish())
     }
 
-    /// From the first candle on that a caller tells as closed, the timeframe is not built from ticks any more. History
-    /// decides nothing about that, but a bar that ticks have begun gives way to a candle that covers it.
-    fn note_feed(&mut self, timeframe: Timeframe, candle: &Candle, origin: Origin, is_new: bool) -> Outcome<()> {
+    /// From the first new candle on that a caller tells as closed, the timeframe is not built from ticks any more; to tell
+    /// one again or to correct it decides nothing about that, and neither does history. But a bar that ticks have begun
+    /// gives way to a candle that covers it.
+    fn note_feed(&mut self, timeframe: Timeframe, candle: &Candle, origin: Origin) -> Outcome<()> {
         let feed = self.feed(timeframe)?;
         let changed = match (origin, feed) {
             (Origin::Live, Some(Feed::Candles)) => None,
             (Origin::Live, _) => Some(Feed::Candles),
-            (Origin::Backfill, Some(Feed::Bar(bar))) if is_new && bar.bar_of(candle.open_time).is_ge() => {
-                Some(Feed::Ticks)
-            }
+            (Origin::Backfill, Some(Feed::Bar(bar))) if bar.bar_of(candle.open_time).is_ge() => Some(Feed::Ticks),
             (Origin::Backfill, _) => None,
         };
         if let Some(feed) = changed {
@@ -82,14 +93,14 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
         Ok(())
     }
 
-    /// Stores a candle where it belongs, and has the conditions judged. Says whether anything was new about it.
+    /// Stores a candle where it belongs, and has the conditions judged.
     pub(super) fn store_candle(
         &mut self,
         timeframe: Timeframe,
         candle: &Candle,
         origin: Origin,
         Tail { newest, last }: Tail,
-    ) -> Outcome<bool> {
+    ) -> Outcome<Stored> {
         let slot = self.store.open(Key::Candles(timeframe))?;
         let told = StreamId { ms: candle.open_time.try_into().unwrap_or(0), seq: 0 };
         if told.ms < last.ms {
@@ -100,8 +111,8 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
             )));
         }
         let is_last = newest.is_some_and(|newest| newest.ms == told.ms);
-        if is_last && self.is_stored(slot, last, candle)? {
-            return Ok(false);
+        if is_last && self.is_stored(timeframe, last, candle)? {
+            return Ok(Stored::Before);
         }
         let id = match told.ms == last.ms {
             true => {
@@ -132,14 +143,18 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
             self.tell_candle(timeframe, candle, id, newest.unwrap_or_default(), role);
         }
         self.judge(timeframe, candle, id, role)?;
-        Ok(true)
+        Ok(match role {
+            Role::Trigger | Role::Silent => Stored::New,
+            Role::Correction => Stored::Corrected,
+        })
     }
 
-    fn is_stored(&self, slot: Slot, id: StreamId, candle: &Candle) -> Outcome<bool> {
+    fn is_stored(&self, timeframe: Timeframe, id: StreamId, candle: &Candle) -> Outcome<bool> {
+        let slot = self.store.open(Key::Candles(timeframe))?;
         let mut stored = Ok(None);
         let span = Span { lowest: id, highest: id, direction: Direction::Forward };
         self.store.entries(slot, span, &mut |id, entry: &Entry<'_>| {
-            stored = Candle::read(id, entry).map(Some);
+            stored = Candle::read(id, entry).map(Some).map_err(|refusal| refusal.within(timeframe.as_str()));
             Flow::Stop
         });
         Ok(stored?.as_ref() == Some(candle))
@@ -176,11 +191,7 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
         engine.next(id, candle);
         let Engine { evaluator, watched, .. } = &mut engine;
         for watched in watched.iter_mut() {
-            let verdict = evaluator.judge(&watched.watch);
-            let judged = match role {
-                Role::Correction => self.judge_again(watched, verdict, candle),
-                Role::Trigger | Role::Silent => self.judge_one(evaluator, watched, verdict, timeframe, candle, role),
-            };
+            let judged = self.judge_one(evaluator, watched, timeframe, candle, role);
             judged.map_err(|refusal| within_condition(refusal, &watched.id))?;
         }
         self.tally.evaluations += engine.conditions() as u64;
@@ -192,19 +203,18 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
         &mut self,
         evaluator: &Evaluator,
         watched: &mut Watched,
-        verdict: Verdict,
         timeframe: Timeframe,
         candle: &Candle,
         role: Role,
     ) -> Outcome<()> {
-        let value = verdict.value.known();
+        let verdict = evaluator.judge(&watched.watch);
         let fires = role == Role::Trigger
-            && value == Some(true)
+            && verdict.value == Truth::True
             && match watched.mode {
                 Mode::Level => true,
-                Mode::Edge | Mode::Once => verdict.is_pulse() || watched.known == Some(false),
+                Mode::Edge | Mode::Once => verdict.is_pulse() || watched.known.value == Some(false),
             };
-        let changes = value.is_some() && value != watched.known;
+        let changes = watched.known.learn(verdict.value.known(), candle.open_time);
         if !fires && !changes {
             return Ok(());
         }
@@ -227,26 +237,8 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
             let record = &mut self.records[at];
             // Loaded, so that only what differs is written.
             Known::load(self.store, record)?;
-            Known::write(record, value, candle.open_time, watched.known);
-            watched.known = value;
+            watched.known.write(record);
         }
-        Ok(())
-    }
-
-    /// What the last bar has made known is forgotten, and what the candle in its place makes known takes its place.
-    fn judge_again(&mut self, watched: &mut Watched, verdict: Verdict, candle: &Candle) -> Outcome<()> {
-        let at = self.record(Key::Condition(&watched.id))?;
-        let record = &mut self.records[at];
-        if !record.exists() {
-            return Ok(());
-        }
-        let stored = Known::load(self.store, record)?;
-        let before = stored.before(candle.open_time);
-        let value = verdict.value.known().or(before);
-        if value != stored.value {
-            Known::write(record, value, candle.open_time, before);
-        }
-        watched.known = value;
         Ok(())
     }
 }

@@ -9,12 +9,12 @@ use crate::condition::{field, Condition, Mode, Status};
 use crate::json::push_string;
 use crate::key::{Key, Scope};
 use crate::message::push_ids;
-use crate::plan::{Groups, HashPatch, Message, Text};
+use crate::plan::{HashPatch, Message, Text};
 use crate::refusal::Outcome;
 use crate::settings::PubSub;
 use crate::store::{MarketStore, Slot};
 use crate::stream_id::StreamId;
-use crate::subscription::{order_ref, Subscription};
+use crate::subscription::{order_ref, Occasion, Subscription};
 use crate::time::Millis;
 use crate::word::Word;
 
@@ -58,7 +58,7 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
         if condition.holds_back(cause.triggered_at, self.now).is_some() {
             return Ok(None);
         }
-        let triggers = self.queue(Key::Triggers, Groups::Configured)?;
+        let triggers = self.queue(None)?;
         let trigger_id = self.next_id(triggers)?;
         let slot = self.store.open(Key::Subscriptions(id))?;
         let subscribers = read_subscriptions(self.store, slot);
@@ -138,9 +138,10 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
 
     /// The entry in the work queue of a bot's type.
     fn hand_out(&mut self, id: &str, trigger_id: StreamId, bot: Work, cause: &Cause<'_>) -> Outcome<()> {
-        let queue = self.queue(Key::Work(&bot.bot_type), Groups::Configured)?;
+        let queue = self.queue(Some(&bot.bot_type))?;
         let entry_id = self.next_id(queue)?;
-        let order_ref = order_ref(self.symbol, id, trigger_id, &bot.bot_id);
+        let occasion = cause.bar.map_or(Occasion::Told(trigger_id), Occasion::Bar);
+        let order_ref = order_ref(self.symbol, id, occasion, &bot.bot_id);
         let fields = [
             ("bot_id", text_field(bot.bot_id)),
             ("bot_type", text_field(bot.bot_type)),

@@ -1,15 +1,15 @@
 //! Registering conditions, and what else is done to one.
 
 use super::{Decision, Market};
-use crate::condition::{field, Known, Mode, Status};
-use crate::engine::{open_time, CONDITIONS_MAX};
+use crate::condition::{field, Mode, Status};
+use crate::engine::CONDITIONS_MAX;
 use crate::expression::{condition_id, Expression};
 use crate::forming::Feed;
 use crate::key::Key;
 use crate::plan::IndexPatch;
 use crate::record::Record;
 use crate::refusal::{Code, Outcome};
-use crate::store::MarketStore;
+use crate::store::{Flow, MarketStore};
 use crate::symbol::parse_word;
 use crate::time::{self, Millis};
 use crate::timeframe::Timeframe;
@@ -109,13 +109,9 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
         let after = |last: Millis| last.saturating_add(1);
         let registered = self.store.highest_score(index).map_or(self.now, |last| after(last).max(self.now));
         let mut engine = self.engine(timeframe)?;
-        if let Some(state) = engine.add(self.store, id, expression, mode, registered)? {
-            let slot = self.store.open(Key::State(timeframe))?;
-            self.plan.strings.push((slot, state.into()));
-        }
-        let known = engine.find(id).and_then(|watched| watched.known);
-        if let Some(newest) = engine.newest().and_then(open_time).filter(|_| known.is_some()) {
-            Known::write(&mut self.records[at], known, newest, None);
+        let known = engine.add(self.store, id, expression, mode, registered)?;
+        if known.value.is_some() {
+            known.write(&mut self.records[at]);
         }
         self.touched.push(engine);
         self.plan.indexes.push(IndexPatch { slot: index, member: id.into(), score: Some(registered) });
@@ -157,33 +153,67 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
     /// # Errors
     /// INVALIDSTATE when it has subscribers and `removal` does not include them; WRONGTYPE, CORRUPT.
     pub fn remove(mut self, id: &str, removal: Removal) -> Outcome<(bool, Decision<'a>)> {
-        let Some((known, at)) = self.condition(id)? else {
-            return Ok((false, self.finish()));
+        let known = match (self.condition(id), removal) {
+            (Ok(known), _) => known.map(|(condition, _)| condition.timeframe),
+            // What cannot be read can be removed all the same.
+            (Err(refusal), Removal::Force) if refusal.code == Code::Corrupt => None,
+            (Err(refusal), _) => return Err(refusal),
         };
         let subscriptions = self.store.open(Key::Subscriptions(id))?;
         let subscribers = self.store.len(subscriptions);
-        if subscribers > 0 && removal == Removal::IfUnused {
+        if known.is_some() && subscribers > 0 && removal == Removal::IfUnused {
             return Err(Code::InvalidState
                 .because(format!("condition {id} has {subscribers} subscribers; FORCE removes them with it")));
         }
-        let timeframe = known.timeframe;
-        let index = self.store.open(Key::Conditions(timeframe))?;
-        self.notes.unlink(self.records[at].slot());
+        let timeframes = match (known, removal) {
+            (Some(timeframe), _) => vec![timeframe],
+            (None, Removal::IfUnused) => return Ok((false, self.finish())),
+            // What somebody left who deleted its hash by hand goes too.
+            (None, Removal::Force) => self.indexed(id)?,
+        };
+        let definition = self.store.open(Key::Condition(id))?;
+        let was_there = self.store.exists(definition) || subscribers > 0 || !timeframes.is_empty();
+        self.notes.unlink(definition);
         self.notes.unlink(subscriptions);
+        for timeframe in timeframes {
+            self.remove_from(timeframe, id, subscribers)?;
+        }
+        Ok((was_there, self.finish()))
+    }
+
+    /// The timeframes in whose index an id is.
+    fn indexed(&self, id: &str) -> Outcome<Vec<Timeframe>> {
+        let mut timeframes = Vec::new();
+        for &timeframe in Timeframe::ALL {
+            self.store.sorted_each(self.store.open(Key::Conditions(timeframe))?, &mut |member, _| {
+                if member != id.as_bytes() {
+                    return Flow::Continue;
+                }
+                timeframes.push(timeframe);
+                Flow::Stop
+            });
+        }
+        Ok(timeframes)
+    }
+
+    fn remove_from(&mut self, timeframe: Timeframe, id: &str, subscribers: u64) -> Outcome<()> {
+        let index = self.store.open(Key::Conditions(timeframe))?;
         self.plan.indexes.push(IndexPatch { slot: index, member: id.into(), score: None });
         if self.store.len(index) <= 1 {
             self.notes.unlink(self.store.open(Key::State(timeframe))?);
-            if self.feed(timeframe)?.is_some_and(|feed| feed != Feed::Candles) {
+            // Also where candles fed it: whoever begins anew may begin with ticks.
+            if self.feed(timeframe)?.is_some() {
                 self.remove_feed(timeframe)?;
             }
         }
         if let Some(engine) = self.remembered.take(timeframe) {
             if let Some(mut engine) = engine.still_true(self.store)? {
-                engine.remove(id);
+                engine.remove(self.store, id)?;
+                engine.subscriptions = engine.subscriptions.saturating_sub(subscribers);
                 self.touched.push(engine);
             }
         }
-        Ok((true, self.finish()))
+        Ok(())
     }
 }
 

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use super::{text_field, Decision, Market};
 use crate::condition;
-use crate::engine::within_condition;
+use crate::engine::{within_condition, SUBSCRIPTIONS_MAX};
 use crate::key::Key;
 use crate::refusal::{Code, Outcome};
 use crate::store::{MarketStore, Slot};
 use crate::subscription::{Subscription, Terms};
+use crate::timeframe::Timeframe;
 
 /// The most bots of a condition: what a single trigger can have to do.
 pub const SUBSCRIBERS_MAX: u64 = 10_000;
@@ -21,7 +22,7 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
     /// # Errors
     /// NOTFOUND, TOOBIG, WRONGTYPE, CORRUPT.
     pub fn subscribe(mut self, id: &str, bot_id: &str, terms: &Terms<'_>) -> Outcome<(bool, Decision<'a>)> {
-        self.known_condition(id)?;
+        let (condition, _) = self.known_condition(id)?;
         let at = self.record(Key::Subscriptions(id))?;
         let record = &mut self.records[at];
         record.load_named(self.store, std::iter::once(Cow::Owned(bot_id.to_owned())));
@@ -45,7 +46,27 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
             }
         };
         record.set(bot_id.to_owned(), text_field(json));
+        if stored.is_none() {
+            self.count_subscription(condition.timeframe)?;
+        }
         Ok((stored.is_none(), self.finish()))
+    }
+
+    /// Counts a new subscription, if there is room for it.
+    fn count_subscription(&mut self, timeframe: Timeframe) -> Outcome<()> {
+        let mut engine = self.engine(timeframe)?;
+        if engine.subscriptions >= SUBSCRIPTIONS_MAX {
+            let refusal = Code::TooBig.because(format!(
+                "the conditions of {} on {} have {SUBSCRIPTIONS_MAX} subscriptions, and more are not allowed",
+                self.symbol,
+                timeframe.as_str()
+            ));
+            self.remembered.put(engine);
+            return Err(refusal);
+        }
+        engine.subscriptions += 1;
+        self.touched.push(engine);
+        Ok(())
     }
 
     /// Ends a bot's subscription. Says whether there was one.
@@ -58,6 +79,12 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
         record.load_named(self.store, std::iter::once(Cow::Owned(bot_id.to_owned())));
         let is_there = record.get(bot_id).is_some();
         record.remove(bot_id);
+        // A condition that cannot be read is nobody's count.
+        let timeframe = self.condition(id).ok().flatten().map(|(condition, _)| condition.timeframe);
+        if let Some(mut engine) = timeframe.filter(|_| is_there).and_then(|timeframe| self.remembered.take(timeframe)) {
+            engine.subscriptions = engine.subscriptions.saturating_sub(1);
+            self.touched.push(engine);
+        }
         Ok((is_there, self.finish()))
     }
 }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::candles::Tail;
-use super::{text_field, Decision, Market, Origin};
+use super::{text_field, Decision, Market, NextClose, Origin};
 use crate::engine::open_time;
 use crate::forming::{Feed, Forming, Tick};
 use crate::key::Key;
@@ -27,7 +27,7 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
                 Feed::Ticks => self.begin_bar(timeframe, tick)?,
                 Feed::Bar(mut bar) => match bar.bar_of(tick.at) {
                     Ordering::Less => {
-                        self.wait_for(&bar);
+                        self.wait_for(NextClose { end: bar.end(), is_fed: false });
                         None
                     }
                     Ordering::Equal => {
@@ -42,7 +42,7 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
             };
             match bar {
                 Some(bar) => {
-                    self.wait_for(&bar);
+                    self.wait_for(NextClose { end: bar.end(), is_fed: true });
                     self.set_feed(timeframe, &Feed::Bar(bar))?;
                 }
                 None => is_late = true,
@@ -60,15 +60,18 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
     }
 
     /// Notes that a bar is to be closed at its end.
-    fn wait_for(&mut self, bar: &Forming) {
-        self.next_close = Some(self.next_close.map_or(bar.end(), |end| end.min(bar.end())));
+    fn wait_for(&mut self, next: NextClose) {
+        self.next_close = match self.next_close {
+            Some(first) if first.end <= next.end => Some(first),
+            _ => Some(next),
+        };
     }
 
     fn close(&mut self, timeframe: Timeframe, bar: Forming) -> Outcome<()> {
         let candle = bar.into_candle();
         // A candle that was added by hand has the last word, or no tick would be taken any more.
-        let slot = self.store.open(Key::Candles(timeframe))?;
         let last = self.last_candle(timeframe)?;
+        let slot = self.store.open(Key::Candles(timeframe))?;
         if open_time(last).is_some_and(|last| candle.open_time > last) {
             let tail = Tail { newest: self.store.newest_id(slot), last };
             self.store_candle(timeframe, &candle, Origin::Live, tail)?;
@@ -78,8 +81,7 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
 
     /// The last id of the stream of candles. Several may be written, and only the first may fail, so it is asked for.
     fn last_candle(&self, timeframe: Timeframe) -> Outcome<StreamId> {
-        let slot = self.store.open(Key::Candles(timeframe))?;
-        Ok(self.store.last_id(slot).unwrap_or_default())
+        Ok(self.store.last_id_of(Key::Candles(timeframe))?.unwrap_or_default())
     }
 
     /// Closes the bars that ended `tradebus.bar-grace` ago, and ends.
@@ -93,7 +95,7 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
                     self.close(timeframe, bar)?;
                     self.set_feed(timeframe, &Feed::Ticks)?;
                 } else {
-                    self.wait_for(&bar);
+                    self.wait_for(NextClose { end: bar.end(), is_fed: false });
                 }
             }
         }

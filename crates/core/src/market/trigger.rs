@@ -7,7 +7,7 @@ use super::{Decision, Market};
 use crate::engine::within_condition;
 use crate::event::parse_time;
 use crate::json;
-use crate::key::Key;
+use crate::key::{Key, Scope};
 use crate::log::dedupe::{parse_record, record_text, Generations};
 use crate::log::identity::Ids;
 use crate::plan::Expiry;
@@ -20,6 +20,9 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Which generations of ids live; in the first bucket, which takes no ids itself. No id can begin with a colon here,
 /// and none is looked for in it.
 const GENERATIONS: &str = ":generations";
+
+/// The most bytes of VALUE that all bots get together.
+const WORK_MAX: u64 = 16 << 20;
 
 /// What a caller wants triggered.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +66,7 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
             }
         }
         let (condition, at) = self.known_condition(order.condition)?;
+        self.check_work(order.condition, value)?;
         // Scanned as JSON, so it is UTF-8.
         let value = std::str::from_utf8(value).unwrap_or("{}");
         let cause = Cause { triggered_at: told_at.unwrap_or(self.now), bar: None, value, event_id };
@@ -73,6 +77,19 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
         }
         let trigger = fired.map(|fired| (fired.id, fired.notified));
         Ok((Triggered { trigger, is_repeat: false }, self.finish()))
+    }
+
+    /// Makes sure that what the bots get together is not too much for one step.
+    fn check_work(&self, condition: &str, value: &[u8]) -> Outcome<()> {
+        let subscribers = self.store.len(self.store.open(Key::Subscriptions(condition))?);
+        if subscribers.saturating_mul(value.len() as u64) <= WORK_MAX {
+            return Ok(());
+        }
+        Err(Code::TooBig.because(format!(
+            "VALUE has {} bytes, and each of {subscribers} subscribers gets it: together at most {} MiB are allowed",
+            value.len(),
+            WORK_MAX >> 20
+        )))
     }
 
     /// The same for two triggers of one condition with the same data.
@@ -96,6 +113,7 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
         registry.load(self.store, &[GENERATIONS]);
         Generations::from_text(registry.text(GENERATIONS)?.unwrap_or_default())
             .ok_or_else(|| registry.corrupt(GENERATIONS, "generations as tradebus writes them"))
+            .map_err(|refusal| refusal.within(&Key::TriggerSeen(0).name(Scope::Symbol(self.symbol))))
     }
 
     fn ids<'i>(&'i mut self, seen: &'i mut Generations) -> Ids<'i, 'a, S> {

@@ -142,6 +142,10 @@ impl<'a> MarketStore<'a> for View<'a> {
         }
     }
 
+    fn last_id_of(&self, stream: Key<'_>) -> Outcome<Option<StreamId>> {
+        Ok(self.last_id(self.open(stream)?))
+    }
+
     fn string(&self, slot: Slot) -> Option<&'a [u8]> {
         match self.value(slot) {
             Some(Value::String(bytes)) => Some(bytes),

@@ -104,7 +104,7 @@ impl Desk {
             }
             Command::Remove(id, removal) => self.decide(|market| said(market.remove(id, removal))),
             Command::Subscribe(id, bot, wishes) => {
-                let action = wishes.action.map(|text| parse_action(text.as_bytes(), settings.max_event_size));
+                let action = wishes.action.map(|text| parse_action(text.as_bytes()));
                 let Wishes { bot_type, cooldown: cooldown_ms, max_triggers, max_age: max_age_ms, .. } = wishes;
                 let terms = Terms { bot_type, action: action.transpose()?, cooldown_ms, max_triggers, max_age_ms };
                 self.decide(|market| said(market.subscribe(id, bot, &terms)))
@@ -142,7 +142,7 @@ impl Desk {
         let next_close = Cell::new(None);
         let (reply, tally, _) = self.memory.market(&mut self.engines, &self.settings, self.now, |market| {
             let (reply, decision) = decide(market)?;
-            next_close.set(decision.next_close);
+            next_close.set(decision.next_close.map(|next| next.end));
             Ok((reply, decision))
         })?;
         (self.tally, self.next_close) = (tally, next_close.get());
