@@ -18,7 +18,7 @@ impl Command for CondRegister {
     const SPEC: Spec = Spec {
         name: "COND.REGISTER",
         summary: "Registers a condition on the candles of a timeframe, or changes the limits of one that is known",
-        complexity: "O(H+C) for a condition with new functions, where H is the number of stored candles and C the number of conditions of the timeframe; else O(1)",
+        complexity: "O(C), and O(H*P) for a condition with new functions, where C is the number of conditions of the timeframe, H the number of stored candles, 5,000 at most, and P the sum of the periods",
         since: "0.1.0",
         tips: "",
         arity: -4,

@@ -56,7 +56,6 @@ fn each_command_is_one_transaction_of_plain_commands() {
     check(
         register,
         &[
-            "SET market:{S}:1m:state $state",
             "HSET cond:{S}:def:a cooldown 100 created_at $now expression close+>+5 mode edge status active timeframe 1m \
              trigger_count 0 updated_at $now",
             "HSET market:{S}:forming 1m ticks",
@@ -82,6 +81,7 @@ fn each_command_is_one_transaction_of_plain_commands() {
         "MARKET.CANDLE S 1m 1763402400000 4 4 4 4 1",
         &[
             "XADD market:{S}:1m 1763402400000-0 open 4 high 4 low 4 close 4 volume 1",
+            "SET market:{S}:1m:state $state",
             "HSET cond:{S}:def:a value false value_since 1763402400000",
             "HSET market:{S}:forming 1m candles",
         ],
@@ -135,7 +135,11 @@ fn each_command_is_one_transaction_of_plain_commands() {
     check("COND.UNSUBSCRIBE S a b2", &[]);
     check(
         "COND.REMOVE S a FORCE",
-        &["ZREM cond:{S}:index:1m a", "UNLINK cond:{S}:def:a cond:{S}:subs:a market:{S}:1m:state"],
+        &[
+            "HDEL market:{S}:forming 1m",
+            "ZREM cond:{S}:index:1m a",
+            "UNLINK cond:{S}:def:a cond:{S}:subs:a market:{S}:1m:state",
+        ],
     );
     check("COND.REMOVE S a FORCE", &[]);
 }

@@ -237,7 +237,7 @@ fn what_is_stored_is_checked_before_anything_is_written() {
     let all = [
         "COND.GET S a",
         "COND.LIST S",
-        "COND.REMOVE S a FORCE",
+        "COND.REMOVE S a",
         "COND.PAUSE S a",
         "COND.RESUME S a",
         "COND.SUBSCRIBE S a b",

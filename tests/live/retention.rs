@@ -100,3 +100,24 @@ fn only_so_many_ids_are_remembered() {
     }
     assert!(dropped > 1, "{dropped} effects drop buckets");
 }
+
+/// Trimming takes a hundred nodes of a stream at most, and one trigger can add more than these.
+#[test]
+fn a_queue_is_trimmed_as_far_as_it_grew() {
+    const BOTS: usize = 500;
+    let options = Options::new().module_args("queue-maxlen 10");
+    let mut pair = Pair::start(options.config("stream-node-max-entries 1"));
+    let mut run = |command: &str| {
+        pair.client.run(command);
+        pair.effects()
+    };
+    run("COND.REGISTER S 1m 'close > 0' ID a");
+    for bot in 0..BOTS {
+        run(&format!("COND.SUBSCRIBE S a b{bot} TYPE dca"));
+    }
+    for _ in 0..2 {
+        let trims: Vec<_> = run("COND.TRIGGER S a").into_iter().filter(|effect| effect[0] == "XTRIM").collect();
+        assert_eq!(trims, [["XTRIM", "bots:{S}:dca", "MAXLEN", "=", "10"]]);
+    }
+    assert_eq!(pair.client.int("XLEN bots:{S}:dca"), 10);
+}

@@ -432,3 +432,32 @@ fn the_bars_of_each_symbol_are_a_transaction_of_their_own() {
     }
     assert_eq!(written, 2 * SYMBOLS);
 }
+
+/// One feed that lags must not keep the bars open that the others have built.
+#[test]
+fn late_ticks_keep_no_bar_open() {
+    let server = Server::start(hurried());
+    let mut client = server.client();
+    build(&mut client, "1s");
+    fresh_tick(&mut client, "S");
+    let begun = now_ms(&mut client);
+    wait_until("the bar to close", || {
+        client.run(format!("MARKET.TICK S 9 1 TIMESTAMP {}", begun - 60_000));
+        client.int("XLEN market:{S}:1s") == 1
+    });
+    assert!(client.text("MARKET.CANDLES S 1s - +").contains(r#""10", "10", "10", "10", "1"]"#));
+}
+
+/// A master that is cut off does what the one in its place does too.
+#[test]
+fn without_its_replicas_a_master_closes_nothing() {
+    let server = Server::start(hurried());
+    let mut client = server.client();
+    build(&mut client, "1s");
+    fresh_tick(&mut client, "S");
+    client.run("CONFIG SET min-replicas-to-write 1");
+    let_it_pass(&mut client, 1_000 + TURNS_MS);
+    assert_eq!(client.int("EXISTS market:{S}:1s"), 0);
+    client.run("CONFIG SET min-replicas-to-write 0");
+    await_candles(&mut client, "market:{S}:1s", 1);
+}

@@ -54,7 +54,7 @@ codes! {
         when: "The event type is none of the known ones or, in a stream, is not a letter with letters, digits, `_` and `.` behind it, at most 64 bytes.",
         remedy: "Use one of the types in docs/events.md, of which the text names the nearest; in a stream, a name as the text says.";
     TooBig = "TOOBIG", retry: false,
-        when: "The event's data is larger than `tradebus.max-event-size`, a batch is over its limits, or a bounded hash is full.",
+        when: "The event's data is larger than `tradebus.max-event-size`, a batch is over its limits, a bounded hash is full, or there would be more conditions, subscriptions or work for bots than are allowed.",
         remedy: "Send less, or raise the limit that the text names.";
     BadJson = "BADJSON", retry: false,
         when: "The data is not one JSON object in UTF-8 with at most 128 members, no member twice and at most 64 levels deep.",
@@ -66,20 +66,20 @@ codes! {
         when: "A member or an option has a value of the wrong type or range, or a sum or product of it would not be exact.",
         remedy: "Correct the member that the text names.";
     IdConflict = "IDCONFLICT", retry: false,
-        when: "The event id, or the fill id, is known with other content.",
+        when: "The event id, the fill id or the condition's id is known with other content.",
         remedy: "Two different facts bear one id: give the new one its own.";
     NotFound = "NOTFOUND", retry: true,
-        when: "The order, position or signal is unknown and `tradebus.lifecycle` is `strict`; or there is no such consumer group.",
-        remedy: "Publish its created, opened or generated event first; make the group with XGROUP CREATE.";
+        when: "The order, position or signal is unknown and `tradebus.lifecycle` is `strict`; or there is no such condition, or no such consumer group.",
+        remedy: "Publish its created, opened or generated event first; register the condition; make the group with XGROUP CREATE.";
     VersionConflict = "VERSIONCONFLICT", retry: false,
         when: "EXPECT names another version than the entity has.",
         remedy: "Read the entity again, decide again, and send the version it has now.";
     InvalidState = "INVALIDSTATE", retry: false,
-        when: "The entity's state does not allow the event.",
+        when: "The entity's state does not allow the event; or a condition that is to be removed has subscribers.",
         remedy: "Read the entity; the text names the state it is in.";
     TooLate = "TOOLATE", retry: false,
-        when: "The entity is already finished, so the event can no longer have an effect.",
-        remedy: "Read the entity; it ended before this event arrived.";
+        when: "The entity is already finished, so the event can no longer have an effect; or a newer candle is stored.",
+        remedy: "Read the entity; it ended before this event arrived. Of candles only the newest can be corrected.";
     Overfill = "OVERFILL", retry: false,
         when: "A fill or a close is larger than what remains and bears no fill id that would prove it a fact.",
         remedy: "Correct the volume, or send the venue's `fill_id` with it.";
@@ -94,7 +94,7 @@ codes! {
         remedy: "Somebody else writes under our prefix: rename or remove the key that the text names.";
     Corrupt = "CORRUPT", retry: false,
         when: "A value stored in a key of ours cannot be what tradebus wrote.",
-        remedy: "Mend what the text names, an entity or a key and a field of it, by hand or with TRADE.REBUILD.";
+        remedy: "Mend what the text names, an entity or a key and a field of it, by hand, with TRADE.REBUILD or, for a condition, with COND.REMOVE and FORCE.";
     TryAgain = "TRYAGAIN", retry: true,
         when: "The cluster slot of the symbol is being moved to another node.",
         remedy: "Send the same command again after a short while.";

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use tradebus_core::expression::{
-    condition_id, Column, Expression, History, Truth, AGO_MAX, DEPTH_MAX, NODES_MAX, TEXT_MAX,
+    condition_id, Column, Expression, History, Truth, AGO_MAX, DEPTH_MAX, NODES_MAX, PERIODS_MAX, TERMS_TEXT_MAX,
+    TEXT_MAX,
 };
 use tradebus_core::indicators::{Bar, Indicator, Input, Spec, PERIOD_MAX};
 use tradebus_core::timeframe::Timeframe;
@@ -96,7 +97,8 @@ fn errors_are_told_as_they_are() {
 fn bounds_are_those_of_the_code() {
     let rows = table(&page(), "| at most |");
     let told: Vec<usize> = rows.iter().map(|row| number(&row[1]) as usize).collect();
-    assert_eq!(told, [TEXT_MAX, DEPTH_MAX, NODES_MAX, usize::from(AGO_MAX), usize::from(PERIOD_MAX)]);
+    let (ago, period) = (usize::from(AGO_MAX), usize::from(PERIOD_MAX));
+    assert_eq!(told, [TEXT_MAX, DEPTH_MAX, NODES_MAX, ago, period, PERIODS_MAX, TERMS_TEXT_MAX]);
 }
 
 #[test]

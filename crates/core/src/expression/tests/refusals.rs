@@ -173,3 +173,17 @@ fn bounds() {
         ),
     );
 }
+
+#[test]
+fn what_an_expression_may_cost_is_bounded() {
+    let sum = |function: &dyn Fn(usize) -> String, count: usize| {
+        let text = (0..count).map(function).collect::<Vec<_>>().join(" + ");
+        Expression::parse(format!("{text} > 0").as_bytes()).map(|_| ()).map_err(|refusal| refusal.text)
+    };
+    let average = |place: usize| format!("sma({})", 1_000 - place);
+    assert_eq!(sum(&average, 10), Ok(()));
+    let text = "the periods of all functions sum up to 10945, at most 10000 are allowed: make it several conditions";
+    assert_eq!(sum(&average, 11), Err(text.to_owned()));
+    let nested = |place: usize| format!("{}close + {place}{}", "sma(".repeat(40), ", 1)".repeat(40));
+    assert_eq!(sum(&nested, 1).is_err_and(|text| text.starts_with("the texts of all functions have bytes: ")), true);
+}
