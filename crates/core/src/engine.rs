@@ -324,9 +324,11 @@ impl Engine {
         let end = warm.last_bar().and_then(|last| last.checked_add(1));
         let replayed = self.replay(store, None, end);
         std::mem::swap(&mut self.evaluator, &mut warm);
-        self.evaluator.adopt(warm);
-        // The candles that tell them are trimmed one day.
-        self.saved_at = None;
+        // What is taken over is to be saved, for the candles that tell it are trimmed one day. Where the history is shorter
+        // than what is kept of the past, there may be nothing more to be had.
+        if self.evaluator.adopt(warm) {
+            self.saved_at = None;
+        }
         replayed
     }
 

@@ -196,18 +196,18 @@ impl Evaluator {
     /// that have seen no bar here, and past numbers from before those that are kept here. What is here already stays
     /// as it is, bit for bit.
     ///
-    /// Before the first bar everything is taken over. If the two stand at different bars, nothing is.
-    pub fn adopt(&mut self, other: Evaluator) {
+    /// Before the first bar everything is taken over. If the two stand at different bars, nothing is. Says whether anything
+    /// was.
+    pub fn adopt(&mut self, other: Evaluator) -> bool {
         if self.last_bar.is_none() {
             self.bars = other.bars;
             self.last_bar = other.last_bar;
         } else if self.last_bar != other.last_bar {
-            return;
+            return false;
         }
-        for (past, other) in self.columns.iter_mut().zip(&other.columns) {
-            past.extend_from(other);
-        }
-        self.functions.adopt(other.functions);
+        let columns = self.columns.iter_mut().zip(&other.columns);
+        let adopted = columns.fold(false, |adopted, (past, other)| past.extend_from(other) || adopted);
+        self.functions.adopt(other.functions) || adopted
     }
 }
 

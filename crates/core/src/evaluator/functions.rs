@@ -69,14 +69,14 @@ impl Function {
         }
     }
 
-    /// Takes over what the same function of another evaluator has and this one has not.
-    fn adopt(&mut self, other: Function) {
+    /// Takes over what the same function of another evaluator has and this one has not, and says whether that is anything.
+    fn adopt(&mut self, other: Function) -> bool {
         if self.lines.iter().all(Past::is_empty) {
             self.indicator = other.indicator;
         }
-        for (past, other) in self.lines.iter_mut().zip(&other.lines) {
-            past.extend_from(other);
-        }
+        // A function that has seen a bar has readings, so its state never goes over without them.
+        let lines = self.lines.iter_mut().zip(&other.lines);
+        lines.fold(false, |adopted, (past, other)| past.extend_from(other) || adopted)
     }
 
     pub(super) fn saved_len_max(&self) -> usize {
@@ -210,13 +210,15 @@ impl Functions {
         self.slots.iter_mut().flatten().for_each(Function::reset);
     }
 
-    /// Takes over what the same functions of another evaluator have and these have not.
-    pub(super) fn adopt(&mut self, mut other: Functions) {
+    /// Takes over what the same functions of another evaluator have and these have not, and says whether that is anything.
+    pub(super) fn adopt(&mut self, mut other: Functions) -> bool {
+        let mut adopted = false;
         for (text, slot) in other.by_text {
             if let (Some(own), Some(other)) = (self.named_mut(&text), other.slots[slot].take()) {
-                own.adopt(other);
+                adopted |= own.adopt(other);
             }
         }
+        adopted
     }
 }
 

@@ -83,10 +83,12 @@ impl Past {
         self.readings.clear();
     }
 
-    /// Takes over the readings from before its own oldest one. `other` ends with the same bar.
-    pub(super) fn extend_from(&mut self, other: &Past) {
-        let room = self.depth - self.readings.len();
-        self.readings.extend(other.readings.iter().skip(self.readings.len()).take(room));
+    /// Takes over the readings from before its own oldest one, and says whether there were any. `other` ends with the same
+    /// bar.
+    pub(super) fn extend_from(&mut self, other: &Past) -> bool {
+        let known = self.readings.len();
+        self.readings.extend(other.readings.iter().skip(known).take(self.depth - known));
+        self.readings.len() > known
     }
 
     /// The most bytes that [`Past::save`] takes.
