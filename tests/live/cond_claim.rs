@@ -38,15 +38,25 @@ fn work_is_taken_over_and_what_fails_is_buried() {
         }
         client.run(["XGROUP", "CREATE", key, "g", "0"]);
         pair.effects();
-        client.run(["XREADGROUP", "GROUP", "g", "a", "STREAMS", key, ">"]);
-        pair.effects();
+        let stored = client.run(["XRANGE", key, "-", "+"]);
+        let entries = text(&stored);
+        // As if read: XREADGROUP itself emits other events than its effects do.
+        let Value::Array(stored) = stored else { panic!("no array: {entries}") };
+        for entry in &stored {
+            let Value::Array(parts) = entry else { panic!("no entry: {entries}") };
+            let id = text(&parts[0]);
+            client.run(["XCLAIM", key, "g", "a", "0", id.trim_matches('"'), "FORCE", "RETRYCOUNT", "1", "JUSTID"]);
+            pair.effects();
+        }
 
         let claim = |rest: &str| format!("COND.CLAIM S {source} {rest}");
         assert_eq!(client.text(claim("g b 60000 5")), "[[], 0]", "{source}");
-        let entries = text(&client.run(["XRANGE", key, "-", "+"]));
         assert_eq!(client.text(claim("g b 0 5")), format!("[{entries}, 0]"), "{source}");
-        let names =
-            |pair: &mut Pair| -> Vec<String> { pair.effects().into_iter().map(|mut words| words.remove(0)).collect() };
+        let names = |pair: &mut Pair| -> Vec<String> {
+            // Servers differ in how they tell of a new consumer.
+            let names = pair.effects().into_iter().map(|mut words| words.remove(0));
+            names.filter(|name| name != "XGROUP").collect()
+        };
         assert_eq!(names(&mut pair), ["XCLAIM", "XCLAIM"], "{source}");
         assert_eq!(client.text(claim(&"g c 0 1 COUNT 1".to_lowercase())), "[[], 1]", "{source}");
         assert_eq!(names(&mut pair), ["XADD", "XACK"], "{source}");
