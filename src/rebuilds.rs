@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tradebus_core::rebuild::{Mode, Rebuild, Step};
 use tradebus_core::refusal::{Code, Outcome};
+use tradebus_core::time::Millis;
 
 use crate::redis::LockedCell;
 
@@ -56,7 +57,7 @@ pub struct Entry {
 ///
 /// # Errors
 /// ERR when there are too many.
-pub fn begin(symbol: &str, database: i32, mode: Mode, now_ms: u64) -> Outcome<Entry> {
+pub fn begin(symbol: &str, database: i32, mode: Mode, now: Millis) -> Outcome<Entry> {
     let mut running = RUNNING.borrow();
     running.end(|entry| entry.rebuild.symbol() == symbol && entry.database == database);
     if running.list.len() + running.over.len() >= RUNNING_MAX {
@@ -68,7 +69,7 @@ pub fn begin(symbol: &str, database: i32, mode: Mode, now_ms: u64) -> Outcome<En
     }
     running.begun += 1;
     // With the time in it, no token of before a restart is one of after it.
-    let token = format!("{now_ms}-{}", running.begun);
+    let token = format!("{now}-{}", running.begun);
     Ok(Entry { token, database, rebuild: Rebuild::new(symbol, mode), used: Instant::now() })
 }
 

@@ -255,7 +255,7 @@ fn move_to_dead(ctx: &Ctx<'_>, keyspace: &Keyspace<'_>, dead: Slot, letters: &[D
     }
     // Letters are rare, and looked at and deleted by hand: ids that were used up are asked for at once.
     let behind = keyspace.last_id(dead).unwrap_or_default();
-    let clock = Clock { now: i64::try_from(ctx.now_ms()).unwrap_or(i64::MAX), behind };
+    let clock = Clock { now: ctx.now(), behind };
     let plan = bury(dead, letters, clock, &config::settings())?;
     match keyspace.commit(&plan, PubSub::Off) {
         Ok(_) => Ok(()),

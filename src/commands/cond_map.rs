@@ -26,7 +26,7 @@ impl<'a> Described<'a> {
         let mut record = Record::new(keyspace, keyspace.open(Key::Condition(id))?);
         let loaded = Condition::load(keyspace, &mut record).map_err(|refusal| within_condition(refusal, id))?;
         let Some(condition) = loaded else { return Ok(None) };
-        let now = i64::try_from(ctx.now_ms()).unwrap_or(i64::MAX);
+        let now = ctx.now();
         let subscribers = keyspace.len(keyspace.open(Key::Subscriptions(id))?);
         Ok(Some(Described { id: id.to_owned(), standing: condition.standing(now), record, subscribers }))
     }

@@ -43,7 +43,7 @@ fn decide_and_write<'c, T>(
     decide: impl for<'s> Fn(Market<'s, 'c, Keyspace<'c>>) -> Outcome<(T, Decision<'c>)>,
 ) -> Outcome<Changed<T>> {
     let settings = config::settings();
-    let now = i64::try_from(ctx.now_ms()).unwrap_or(i64::MAX);
+    let now = ctx.now();
     let mut behind = StreamId::ZERO;
     loop {
         let clock = Clock { now, behind };

@@ -54,8 +54,7 @@ impl Command for MarketCandle {
             }
         }
         let origin = if backfill.is_some() { Origin::Backfill } else { Origin::Live };
-        let latest_end = ctx.now_ms().saturating_add(config::settings().bar_grace_ms);
-        let latest_end = i64::try_from(latest_end).unwrap_or(i64::MAX);
+        let latest_end = ctx.now().saturating_add_unsigned(config::settings().bar_grace_ms);
         let candle = Candle::parse(timeframe, open_time, numbers, latest_end)?;
         let keyspace = Keyspace::open_scope(ctx, symbol, Access::Write)?;
         let changed = change(ctx, &keyspace, |market| Ok(((), market.candle(timeframe, &candle, origin)?)))?;

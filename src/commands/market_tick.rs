@@ -38,7 +38,7 @@ impl Command for MarketTick {
                 return Err(unknown_option(option, "TIMESTAMP"));
             }
         }
-        let now = i64::try_from(ctx.now_ms()).unwrap_or(i64::MAX);
+        let now = ctx.now();
         let tick = Tick::parse(price, volume, timestamp, now)?;
         let keyspace = Keyspace::open_scope(ctx, symbol, Access::Write)?;
         let changed = change(ctx, &keyspace, |market| Ok(((), market.tick(&tick)?)))?;

@@ -100,7 +100,7 @@ fn commit<'c>(
 ) -> Outcome<(Decision<'c>, Option<u64>)> {
     let mut behind = StreamId::ZERO;
     loop {
-        let clock = Clock { now: i64::try_from(ctx.now_ms()).unwrap_or(i64::MAX), behind };
+        let clock = Clock { now: ctx.now(), behind };
         let decision = decide(clock)?;
         if decision.plan.appends.is_empty() {
             return Ok((decision, None));

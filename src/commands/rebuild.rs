@@ -48,7 +48,7 @@ impl Command for TradeRebuild {
         let keyspace = Keyspace::open_scope(ctx, symbol, Access::Write)?;
         let mut entry = match from {
             Some(token) => rebuilds::take(token, symbol.name(), ctx.database(), mode)?,
-            None => rebuilds::begin(symbol.name(), ctx.database(), mode, ctx.now_ms())?,
+            None => rebuilds::begin(symbol.name(), ctx.database(), mode, ctx.now())?,
         };
         let outcome = run_slice(ctx, &keyspace, &mut entry);
         let progress = entry.rebuild.progress();
@@ -89,7 +89,7 @@ impl Command for TradeRebuild {
 
 fn run_slice(ctx: &Ctx<'_>, keyspace: &Keyspace<'_>, entry: &mut rebuilds::Entry) -> Outcome<Step> {
     let begun = Instant::now();
-    let now = i64::try_from(ctx.now_ms()).unwrap_or(i64::MAX);
+    let now = ctx.now();
     let repaired = entry.rebuild.progress().repaired;
     let mut may_go_on = || begun.elapsed() < SLICE;
     let (step, plan) = entry.rebuild.step(keyspace, &config::settings(), now, &mut may_go_on)?;

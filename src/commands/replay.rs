@@ -102,7 +102,7 @@ fn replay<'a>(ctx: &Ctx<'a>, scope: Scope<'a>, args: Args<'a>) -> Outcome<()> {
     if pubsub == PubSub::Off {
         return Err(Code::Err.because("nothing is published while tradebus.pubsub is off"));
     }
-    let mut replay = Replay::new(scope, i64::try_from(ctx.now_ms()).unwrap_or(i64::MAX));
+    let mut replay = Replay::new(scope, ctx.now());
     let next = query.read(ctx, Access::Publish, Direction::Forward, &mut |logged, _| replay.take(logged))?;
     let channels: Vec<_> = replay.types().filter_map(|name| prefix.channel(pubsub, scope, name)).collect();
     // Whoever may run the command may publish on the channels of the symbol, with the default prefix too.

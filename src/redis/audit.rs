@@ -21,7 +21,7 @@ impl<'a> Audit<'a> for Keyspace<'a> {
         if !key.exists() {
             return Ok(history);
         }
-        self.stream_info(&key, &mut |name, value| match name {
+        self.stream_info(&key.name, &mut |name, value| match name {
             b"entries-added" => history.added = value.integer().unwrap_or(0).try_into().unwrap_or(0),
             b"max-deleted-entry-id" => {
                 history.deleted = value.bytes().and_then(StreamId::from_bytes).unwrap_or_default();

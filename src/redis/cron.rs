@@ -237,12 +237,6 @@ impl Server<'_> {
         wanted == 0 || self.good_replicas() >= wanted
     }
 
-    /// The server's time, Unix ms.
-    fn now(self) -> i64 {
-        // SAFETY: no argument, no precondition.
-        unsafe { (api().milliseconds)() }
-    }
-
     /// Selects a database; `false` when there is none of the number.
     fn select(self, database: c_int) -> bool {
         // SAFETY: a live context.

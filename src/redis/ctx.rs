@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 use tradebus_core::refusal::{Code, Outcome};
+use tradebus_core::time::Millis;
 
 use super::api::api;
 use super::cell::LockedCell;
@@ -45,6 +46,12 @@ impl<'c> Server<'c> {
     /// Whether the server is a cluster node.
     pub fn is_cluster(self) -> bool {
         IS_CLUSTER.load(Ordering::Relaxed)
+    }
+
+    /// The server's time, Unix ms.
+    pub fn now(self) -> Millis {
+        // SAFETY: no argument, no precondition.
+        unsafe { (api().milliseconds)() }
     }
 
     /// Emits a keyspace event, as the plain command that has the same effect does.
@@ -90,9 +97,8 @@ impl<'c> Ctx<'c> {
     }
 
     /// The server's time, Unix ms.
-    pub fn now_ms(&self) -> u64 {
-        // SAFETY: no argument, no precondition.
-        u64::try_from(unsafe { (api().milliseconds)() }).unwrap_or(0)
+    pub fn now(&self) -> Millis {
+        self.server.now()
     }
 
     /// Keeps a string until the command ends.

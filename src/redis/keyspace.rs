@@ -219,33 +219,28 @@ impl<'a> Keyspace<'a> {
     /// # Errors
     /// WRONGTYPE.
     pub(super) fn last_id_by_name(&self, stream: &RString) -> Outcome<Option<StreamId>> {
-        let arguments = [RString::new(b"STREAM"), stream.clone()];
-        let reply = self.ctx.server().call(c"XINFO", c"v", &arguments);
-        let reply = reply.map_err(|error| Code::Err.because(format!("XINFO cannot be called: {error}")))?;
-        let told = reply.whole();
-        if let Some(text) = told.bytes().filter(|text| text.starts_with(b"WRONGTYPE")) {
-            let text = String::from_utf8_lossy(text);
-            let name = String::from_utf8_lossy(stream.as_bytes());
-            return Err(
-                Code::WrongType.because(format!("{}: {name}", text.trim_start_matches("WRONGTYPE ").trim_end()))
-            );
-        }
-        // Any other error says that there is no such key.
-        let mut fields = told.elements();
-        while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-            if name.bytes() == Some(b"last-generated-id") {
-                return Ok(value.bytes().and_then(StreamId::from_bytes));
+        let mut last = None;
+        let mut visit = |name: &[u8], value: ReplyPart<'_>| {
+            if name == b"last-generated-id" {
+                last = value.bytes().and_then(StreamId::from_bytes);
             }
+        };
+        match self.stream_info(stream, &mut visit) {
+            Err(refusal) if refusal.text.contains("no such key") => Ok(None),
+            Err(refusal) if refusal.text.starts_with("WRONGTYPE ") => {
+                let text = refusal.text.trim_start_matches("WRONGTYPE ");
+                Err(Code::WrongType.because(format!("{text}: {}", String::from_utf8_lossy(stream.as_bytes()))))
+            }
+            told => told.map(|()| last),
         }
-        Ok(None)
     }
 
     /// What the server tells of a stream that exists, by name.
     ///
     /// # Errors
     /// ERR when it does not tell.
-    pub(super) fn stream_info(&self, stream: &OpenKey, visit: &mut dyn FnMut(&[u8], ReplyPart<'_>)) -> Outcome<()> {
-        let reply = self.plain(c"XINFO", c"v", &[RString::new(b"STREAM"), stream.name.clone()])?;
+    pub(super) fn stream_info(&self, stream: &RString, visit: &mut dyn FnMut(&[u8], ReplyPart<'_>)) -> Outcome<()> {
+        let reply = self.plain(c"XINFO", c"v", &[RString::new(b"STREAM"), stream.clone()])?;
         let mut fields = reply.whole().elements();
         while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
             visit(name.bytes().unwrap_or_default(), value);

@@ -151,12 +151,6 @@ impl Engine {
         self.watched.len()
     }
 
-    /// How many functions it computes on a bar.
-    #[must_use]
-    pub fn functions(&self) -> usize {
-        self.evaluator.functions()
-    }
-
     /// The newest candle that it has taken in.
     #[must_use]
     pub fn newest(&self) -> Option<StreamId> {
@@ -360,7 +354,7 @@ impl Engine {
 }
 
 /// The lowest id of an entry that opened at this time.
-fn first_id(open_time: Millis) -> StreamId {
+pub(crate) fn first_id(open_time: Millis) -> StreamId {
     StreamId { ms: open_time.try_into().unwrap_or(0), seq: 0 }
 }
 

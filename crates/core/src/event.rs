@@ -29,19 +29,27 @@ pub struct Number<'a> {
     pub value: Decimal,
 }
 
+/// Scans a JSON object that a caller sent as `what`, of at most `max_size` bytes, which `tradebus.max-event-size` allows.
+///
+/// # Errors
+/// TOOBIG, BADJSON.
+pub(crate) fn scan_object<'a>(what: &str, text: &'a [u8], max_size: usize) -> Outcome<Object<'a>> {
+    if text.len() > max_size {
+        return Err(
+            Code::TooBig.because(format!("{what} has {} bytes; tradebus.max-event-size allows {max_size}", text.len()))
+        );
+    }
+    json::parse_object(text)
+        .map_err(|error| Code::BadJson.because(format!("{what}: {} at byte {}", error.what, error.at)))
+}
+
 impl<'a, T: Named> Event<'a, T> {
     /// Scans `data`, of at most `max_size` bytes.
     ///
     /// # Errors
     /// TOOBIG, BADJSON.
     pub fn scan(event_type: T, data: &'a [u8], max_size: usize) -> Outcome<Event<'a, T>> {
-        if data.len() > max_size {
-            return Err(Code::TooBig
-                .because(format!("data has {} bytes; tradebus.max-event-size allows {max_size}", data.len())));
-        }
-        let object = json::parse_object(data)
-            .map_err(|error| Code::BadJson.because(format!("data: {} at byte {}", error.what, error.at)))?;
-        Ok(Event { event_type, data, object })
+        Ok(Event { event_type, data, object: scan_object("data", data, max_size)? })
     }
 
     /// The same for two texts of the same content: type and data.

@@ -7,7 +7,7 @@ use super::{Decision, Market};
 use crate::candle::{Candle, Change, Content};
 use crate::channel::Topic;
 use crate::condition::{field, timeframe_of, Condition, Known, Mode};
-use crate::engine::{open_time, within_condition, Engine, Watched};
+use crate::engine::{first_id, open_time, within_condition, Engine, Watched};
 use crate::evaluator::Evaluator;
 use crate::expression::{number_text, Truth};
 use crate::forming::Feed;
@@ -102,7 +102,7 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
         Tail { newest, last }: Tail,
     ) -> Outcome<Stored> {
         let slot = self.store.open(Key::Candles(timeframe))?;
-        let told = StreamId { ms: candle.open_time.try_into().unwrap_or(0), seq: 0 };
+        let told = first_id(candle.open_time);
         if told.ms < last.ms {
             let last = open_time(last).unwrap_or(Millis::MAX);
             return Err(Code::TooLate.because(format!(

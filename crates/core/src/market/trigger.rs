@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use super::fire::{Cause, Fired};
 use super::{Decision, Market};
 use crate::engine::within_condition;
-use crate::event::parse_time;
-use crate::json;
+use crate::event::{parse_time, scan_object};
 use crate::key::{Key, Scope};
 use crate::log::dedupe::{parse_record, record_text, Generations};
 use crate::log::identity::Ids;
@@ -94,15 +93,7 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
 
     /// The same for two triggers of one condition with the same data.
     fn digest(&self, condition: &str, value: &[u8]) -> Outcome<u64> {
-        if value.len() > self.settings.max_event_size {
-            return Err(Code::TooBig.because(format!(
-                "VALUE has {} bytes; tradebus.max-event-size allows {}",
-                value.len(),
-                self.settings.max_event_size
-            )));
-        }
-        let object = json::parse_object(value)
-            .map_err(|error| Code::BadJson.because(format!("VALUE: {} at byte {}", error.what, error.at)))?;
+        let object = scan_object("VALUE", value, self.settings.max_event_size)?;
         let parts = [xxh3_64(condition.as_bytes()).to_le_bytes(), object.digest.to_le_bytes()];
         Ok(xxh3_64(parts.as_flattened()))
     }
