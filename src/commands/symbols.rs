@@ -1,8 +1,7 @@
 //! `TRADE.SYMBOLS cursor [COUNT n]`
 
-use tradebus_core::key::{Key, Scope};
+use tradebus_core::key::Key;
 use tradebus_core::refusal::{quoted, Code, Outcome};
-use tradebus_core::symbol::parse_name;
 
 use crate::args::{once, unknown_option, Args};
 use crate::commands::spec::{Arg, Spec, Speed};
@@ -43,18 +42,12 @@ impl Command for Symbols {
         }
         let count = count.unwrap_or(COUNT_DEFAULT);
         let step = count.min(STEP);
-        let pattern = Key::Log.name(Scope::Symbol("*"));
-        let (before, behind) = pattern.split_once('*').unwrap_or_default();
         let caller = ctx.caller();
         let mut symbols = Vec::new();
         let mut keys_left = config::scan_limit();
         while keys_left > 0 && (symbols.len() as i64) < count {
-            let found = ctx.scan(cursor, &pattern, Key::Log.key_type(), step)?;
-            for key in &found.keys {
-                let name = key.strip_prefix(before.as_bytes()).and_then(|rest| rest.strip_suffix(behind.as_bytes()));
-                let symbol = name.and_then(|name| parse_name("a symbol", name).ok());
-                symbols.extend(symbol.filter(|symbol| caller.may_read(symbol)).map(str::to_owned));
-            }
+            let found = ctx.scan_symbols(cursor, Key::Log, step)?;
+            symbols.extend(found.symbols.into_iter().filter(|symbol| caller.may_read(symbol)));
             cursor = found.cursor;
             keys_left -= step;
             if cursor == 0 {

@@ -4,9 +4,8 @@ use std::ffi::{c_int, c_void};
 use std::time::{Duration, Instant};
 
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleEvent, RedisModuleEventCallback};
-use tradebus_core::key::{Key, Scope};
+use tradebus_core::key::Key;
 use tradebus_core::refusal::Code;
-use tradebus_core::symbol::parse_name;
 
 use super::api::api;
 use super::cell::LockedCell;
@@ -151,15 +150,9 @@ fn look(server: Server<'_>, (database, cursor): (c_int, u64)) -> Option<(c_int, 
     if !is_searched || !server.select(database) {
         return None;
     }
-    let pattern = Key::Forming.name(Scope::Symbol("*"));
-    let (before, behind) = pattern.split_once('*').unwrap_or_default();
-    let ctx = Ctx::new(server, &[]);
-    let found = ctx.scan(cursor, &pattern, Key::Forming.key_type(), SURVEY_STEP).ok()?;
-    for key in &found.keys {
-        let name = key.strip_prefix(before.as_bytes()).and_then(|rest| rest.strip_suffix(behind.as_bytes()));
-        if let Some(symbol) = name.and_then(|name| parse_name("a symbol", name).ok()) {
-            closing::note_found(database, symbol, server.now());
-        }
+    let found = Ctx::new(server, &[]).scan_symbols(cursor, Key::Forming, SURVEY_STEP).ok()?;
+    for symbol in &found.symbols {
+        closing::note_found(database, symbol, server.now());
     }
     Some(match found.cursor {
         0 => (database + 1, 0),

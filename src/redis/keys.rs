@@ -1,7 +1,8 @@
-//! Looking for keys of the whole node, a few at a time.
+//! Looking for the symbols of the whole node, a few keys at a time.
 
-use tradebus_core::key::KeyType;
+use tradebus_core::key::{Key, KeyType, Scope};
 use tradebus_core::refusal::{Code, Outcome};
+use tradebus_core::symbol::parse_name;
 
 use super::ctx::Ctx;
 use super::strings::RString;
@@ -10,25 +11,27 @@ use super::strings::RString;
 pub struct Found {
     /// Where to go on, 0 at the end.
     pub cursor: u64,
-    /// Names of keys, in no order; one may come again later.
-    pub keys: Vec<Vec<u8>>,
+    /// The symbols, in no order; one may come again later.
+    pub symbols: Vec<String>,
 }
 
 impl Ctx<'_> {
-    /// Looks at about `count` keys of this node from `cursor` on, 0 at first, for those of a type whose name fits `pattern`.
+    /// Looks at about `count` keys of this node from `cursor` on, 0 at first, for the symbols that have a key like `key`.
     ///
     /// # Errors
     /// ERR when the server refuses to.
-    pub fn scan(&self, cursor: u64, pattern: &str, key_type: KeyType, count: i64) -> Outcome<Found> {
+    pub fn scan_symbols(&self, cursor: u64, key: Key<'_>, count: i64) -> Outcome<Found> {
+        let pattern = key.name(Scope::Symbol("*"));
+        let (before, behind) = pattern.split_once('*').unwrap_or_default();
         let cursor = cursor.to_string();
         let count = count.to_string();
-        let key_type = match key_type {
+        let key_type = match key.key_type() {
             KeyType::Hash => "hash",
             KeyType::SortedSet => "zset",
             KeyType::Stream => "stream",
             KeyType::String => "string",
         };
-        let words = [&cursor, "MATCH", pattern, "TYPE", key_type, "COUNT", &count];
+        let words = [&cursor, "MATCH", &pattern, "TYPE", key_type, "COUNT", &count];
         let arguments = words.map(|word| RString::new(word.as_bytes()));
         let reply = self.server().call(c"SCAN", c"v", &arguments);
         let reply = reply.map_err(|error| Code::Err.because(format!("SCAN cannot be called: {error}")))?;
@@ -38,7 +41,11 @@ impl Ctx<'_> {
             let told = reply.whole().bytes().unwrap_or_default();
             Code::Err.because(format!("SCAN did not reply a cursor: {}", String::from_utf8_lossy(told)))
         })?;
+        let symbol = |name: &[u8]| {
+            let name = name.strip_prefix(before.as_bytes())?.strip_suffix(behind.as_bytes())?;
+            parse_name("a symbol", name).ok().map(str::to_owned)
+        };
         let keys = parts.next().into_iter().flat_map(|keys| keys.elements());
-        Ok(Found { cursor, keys: keys.filter_map(|key| key.bytes().map(<[u8]>::to_vec)).collect() })
+        Ok(Found { cursor, symbols: keys.filter_map(|key| symbol(key.bytes()?)).collect() })
     }
 }
