@@ -1,4 +1,4 @@
-//! Loading and unloading the module, and the edge that no panic crosses.
+//! Loading the module, and the edge that no panic crosses.
 
 use std::any::Any;
 use std::ffi::{c_int, CString};
@@ -7,15 +7,15 @@ use std::panic::{self, AssertUnwindSafe};
 use redis_module::raw::{self, RedisModuleCtx, RedisModuleString};
 
 use super::api::{self, api};
-use super::ctx::{self, Arguments, Server};
+use super::ctx::{Arguments, Server};
 use super::effects::NEEDED_COMMANDS;
 use super::log::{c_string, log, warn, Level};
-use super::strings::{self, RString, OK};
-use super::{claim, commit, config, cron, info, registry};
+use super::strings::{RString, OK};
+use super::unload::give_back;
+use super::{config, cron, info, registry};
 use crate::commands::COMMANDS;
 use crate::config::Defaults;
 use crate::info::counters;
-use crate::{closing, engines, rebuilds, schemas};
 
 const NAME: &std::ffi::CStr = c"tradebus";
 
@@ -143,54 +143,4 @@ fn is_valkey() -> bool {
     let mut function: *mut std::ffi::c_void = std::ptr::null_mut();
     // SAFETY: the lookup writes a function pointer to the place it is given.
     unsafe { (api().get_api)(name.as_ptr(), std::ptr::addr_of_mut!(function).cast()) == OK && !function.is_null() }
-}
-
-/// The server's entry when it unloads the module.
-///
-/// # Safety
-/// Called by the server, on a loaded module.
-#[no_mangle]
-pub unsafe extern "C" fn RedisModule_OnUnload(ctx: *mut RedisModuleCtx) -> c_int {
-    guarded("unloading", ERR, || {
-        // SAFETY: the context of this very callback.
-        if let Some(rule) = unsafe { Server::new(ctx) }.and_then(rule_that_names_us) {
-            warn(&format!("not unloaded: an ACL rule names a command of tradebus, remove it first: {rule}"));
-            return ERR;
-        }
-        give_back();
-        OK
-    })
-}
-
-/// A user's rules that name one of our commands. Redis 8 and Valkey 8 make the rules of all users again when a command
-/// goes, and end with an assertion at one whose command is gone.
-fn rule_that_names_us(server: Server<'_>) -> Option<String> {
-    let users = server.call(c"ACL", c"v", &[RString::new(b"LIST")]).ok()?;
-    let names_us = |word: &str| {
-        let word = word.trim_matches(['(', ')']).to_ascii_lowercase();
-        let command = word.strip_prefix(['+', '-']).unwrap_or_default();
-        COMMANDS.iter().any(|known| known.name().eq_ignore_ascii_case(command.split('|').next().unwrap_or_default()))
-    };
-    let rules: Vec<_> = users.whole().elements().filter_map(|user| user.bytes().map(String::from_utf8_lossy)).collect();
-    let rule = rules.iter().find(|rule| rule.split(' ').any(names_us))?;
-    // Digests of passwords are nobody's business.
-    let words: Vec<_> = rule.split(' ').filter(|word| !word.starts_with('#')).collect();
-    Some(words.join(" "))
-}
-
-/// Returns all that is kept between commands. What the libraries we use keep for themselves stays with the process.
-fn give_back() {
-    if api::is_resolved() {
-        claim::clear();
-        ctx::clear();
-        commit::clear();
-        config::clear();
-        strings::clear();
-        schemas::clear();
-        rebuilds::clear();
-        engines::clear();
-        closing::clear();
-        cron::clear();
-    }
-    drop(panic::take_hook());
 }

@@ -34,6 +34,7 @@ mod reply;
 mod scan;
 mod stats;
 mod strings;
+mod unload;
 
 pub use cell::LockedCell;
 pub use claim::Group;

@@ -81,6 +81,25 @@ fn the_module_stays_while_a_user_is_allowed_its_commands() {
     client.run("PING");
 }
 
+/// The server goes on to refer to the command that a connection sent last, and to those that it has queued: Redis 8
+/// calls it again, and all of them tell its name.
+#[test]
+fn the_module_stays_while_connections_refer_to_it() {
+    let server = Server::start(Options::new());
+    let (mut operator, mut other) = (server.client(), server.client());
+    for (commands, gone) in [(&["TRADE.SYMBOLS 0"][..], "PING"), (&["MULTI", "TRADE.SYMBOLS 0", "PING"], "DISCARD")] {
+        for command in commands {
+            other.run(command);
+        }
+        assert!(operator.error("MODULE UNLOAD tradebus").starts_with("ERR"), "{commands:?}");
+        assert!(server.log().contains("not unloaded: 1 connections have sent a command of tradebus last"));
+        other.run(gone);
+    }
+    operator.run("TRADE.SYMBOLS 0");
+    operator.run("MODULE UNLOAD tradebus");
+    assert_eq!(operator.text("TRADE.SYMBOLS 0").split(',').next(), Some("(error) ERR unknown command 'TRADE.SYMBOLS'"));
+}
+
 /// Effects are built from these: without one of them, replicas would silently miss writes.
 #[test]
 fn a_renamed_command_refuses_to_load() {

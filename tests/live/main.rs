@@ -16,6 +16,7 @@ mod cond_refusals;
 mod cond_restart;
 mod conf;
 mod config;
+mod crash;
 mod day;
 mod docs;
 mod effects;

@@ -1,11 +1,9 @@
 //! Restarts: the data comes back without the module, loading tells nobody anything, and with the module the
 //! chains and the memory of ids go on.
 
-use redis::Value;
-
 use crate::day::{Chains, Day, SYMBOLS};
 use crate::replication::{busy, state};
-use crate::support::{text, wait_until, Options, Server, Stop};
+use crate::support::{wait_until, Options, Server, Stop};
 
 /// What a repeat must be answered with, for as long as the window lasts.
 const ONCE: &str = "TRADE.PUBLISH XAUUSD trade.executed {} ID once";
@@ -92,55 +90,5 @@ fn loading_publishes_nothing() {
         server.client().run(command);
         messages.assert_silent();
         assert_eq!(state(&server), before, "{command}");
-    }
-}
-
-/// With `appendfsync always`, a crash in the middle of the traffic loses nothing that was acknowledged, and
-/// leaves no event half done: every version that an order has had is an entry of the log.
-#[test]
-fn a_crash_keeps_what_was_acknowledged() {
-    let options = || Options::new().config("appendonly yes").config("appendfsync always");
-    let mut server = Server::start(options());
-    let clients: Vec<_> = SYMBOLS.map(|symbol| (symbol, server.client())).into();
-    let publishers: Vec<_> = clients
-        .into_iter()
-        .map(|(symbol, mut client)| {
-            std::thread::spawn(move || {
-                let publish = format!(r#"TRADE.PUBLISH {symbol} order.modified '{{"order_id":"1","price":1}}'"#);
-                let mut acknowledged = Vec::new();
-                while let Ok(Value::BulkString(id)) = client.try_reply(&publish) {
-                    acknowledged.push(String::from_utf8(id).expect("an id"));
-                }
-                (symbol, acknowledged)
-            })
-        })
-        .collect();
-    wait_until("some traffic", || {
-        let mut client = server.client();
-        SYMBOLS.iter().all(|symbol| client.int(format!("XLEN trade:{{{symbol}}}:events")) > 100)
-    });
-    server.stop(Stop::Kill);
-    let acknowledged: Vec<_> = publishers.into_iter().map(|publisher| publisher.join().expect("a publisher")).collect();
-    server.start_again(options());
-    let mut client = server.client();
-    for (symbol, acknowledged) in acknowledged {
-        let Value::Array(entries) = client.run(format!("XRANGE trade:{{{symbol}}}:events - +")) else {
-            panic!("XRANGE replies an array")
-        };
-        let ids: Vec<String> = entries
-            .iter()
-            .map(|entry| match entry {
-                Value::Array(entry) => text(&entry[0]).trim_matches('"').to_owned(),
-                other => panic!("not an entry: {other:?}"),
-            })
-            .collect();
-        assert_eq!(ids[..acknowledged.len()], acknowledged);
-        // One more may have been written when its reply did not get out.
-        assert!(ids.len() <= acknowledged.len() + 1, "{} of {}", acknowledged.len(), ids.len());
-        let order = client.map(format!("TRADE.ORDER {symbol} 1"));
-        assert_eq!(
-            (&order["version"], &order["last_event_id"]),
-            (&ids.len().to_string(), ids.last().expect("entries"))
-        );
     }
 }

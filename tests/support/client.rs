@@ -202,7 +202,8 @@ fn plain(value: &Value) -> Option<String> {
     }
 }
 
-fn error_line(error: &redis::ServerError) -> String {
+/// An error as the server sent it: code and text.
+pub fn error_line(error: &redis::ServerError) -> String {
     match error.details() {
         Some(details) => format!("{} {details}", error.code()),
         None => error.code().to_owned(),

@@ -7,12 +7,20 @@
 //!   come after it ([`Subscriber::until_now`]).
 //! - No server outlives its test, and one that dies under its test fails it, with its log.
 
+mod audit;
 mod client;
+mod faults;
+mod load;
+mod route;
 mod server;
 mod subscriber;
 mod wait;
 
+pub use audit::{audit, Findings};
 pub use client::{text, Client, Words};
-pub use server::{project_path, Options, Server, Stop};
+pub use faults::Fault;
+pub use load::{Ledger, Load, Safety};
+pub use route::{Address, Met, Route, ToMaster, UNAVAILABLE};
+pub use server::{project_path, server_version, Options, Server, Stop};
 pub use subscriber::{Message, Subscriber};
 pub use wait::wait_until;

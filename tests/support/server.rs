@@ -1,5 +1,6 @@
 //! A server process and what a test does to it: start, stop, kill, start again, follow, look at.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -208,7 +209,7 @@ impl Server {
             self.offer_module();
         }
         let log = fs::File::create(self.log_path()).expect("our own directory");
-        let binary = env::var_os("TRADEBUS_TEST_SERVER").unwrap_or_else(|| "redis-server".into());
+        let binary = server_binary();
         let child = Command::new(&binary)
             .arg(&file)
             .current_dir(self.dir.path())
@@ -336,10 +337,24 @@ impl Server {
 
     /// Ends the process, if there is one, however it is.
     fn end(&mut self) {
+        // What looks for leaks does so at an end that is not violent: see scripts/memcheck.
+        if self.child.is_some() && env::var_os("TRADEBUS_TEST_SHUTDOWN").is_some() {
+            self.shut_down_now();
+        }
         if let Some(mut child) = self.child.take() {
             // Neither can fail for a child that has not been waited for, and nobody is left to care.
             let _ = child.kill();
             let _ = child.wait();
+        }
+    }
+
+    /// Asks the process to end and gives it the time; one that cannot be asked is left as it is.
+    fn shut_down_now(&mut self) {
+        let asked = Client::connect(self.port, Client::settings(ProtocolVersion::RESP2))
+            .map(|mut client| client.try_reply("SHUTDOWN NOSAVE NOW FORCE"));
+        // The answer to SHUTDOWN is the end of the connection.
+        if matches!(asked, Ok(Err(_))) {
+            poll(|| self.running().try_wait().expect("a child"));
         }
     }
 
@@ -402,6 +417,20 @@ fn info_field(info: &str, field: &str) -> Option<String> {
         let (name, value) = line.split_once(':')?;
         (name == field).then(|| value.trim_end().to_owned())
     })
+}
+
+/// The server that is tested: what TRADEBUS_TEST_SERVER names, else the one on the path.
+fn server_binary() -> OsString {
+    env::var_os("TRADEBUS_TEST_SERVER").unwrap_or_else(|| "redis-server".into())
+}
+
+/// Its name and version, as in "Redis 7.0.15".
+pub fn server_version() -> String {
+    let output = Command::new(server_binary()).arg("--version").output().expect("a server: run scripts/setup");
+    let line = String::from_utf8_lossy(&output.stdout).into_owned();
+    let name = line.split(' ').next().unwrap_or_default();
+    let version = line.split("v=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+    format!("{name} {version}")
 }
 
 /// The module that is tested: what TRADEBUS_MODULE names, else the release build.

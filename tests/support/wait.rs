@@ -3,9 +3,19 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// How many times as long as usual everything may take: a server under valgrind is many times slower. Read when the
+/// tests are built, which cargo does again when it changes.
+const PATIENCE: u64 = match option_env!("TRADEBUS_TEST_PATIENCE") {
+    None => 1,
+    Some(text) => match u64::from_str_radix(text, 10) {
+        Ok(factor) => factor,
+        Err(_) => panic!("TRADEBUS_TEST_PATIENCE is no whole number"),
+    },
+};
+
 /// How long anything may take that a test waits for. Nothing takes a tenth of it on an idle machine;
 /// it is long because a machine that runs tests is not idle.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(20 * PATIENCE);
 
 /// Between two looks at a condition: short beside the start of a server, long beside a command.
 const STEP: Duration = Duration::from_millis(2);
@@ -38,4 +48,10 @@ pub fn poll<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
         }
         thread::sleep(STEP);
     }
+}
+
+/// Returns at that moment, or at once when it has passed: for a load that is not to be faster than it says, never
+/// to wait for something.
+pub fn pace_until(moment: Instant) {
+    thread::sleep(moment.saturating_duration_since(Instant::now()));
 }
