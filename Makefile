@@ -1,27 +1,38 @@
 # Shortcuts only: whatever these do, the commands below do it without make.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test fmt lint bench deny docs clean
+.PHONY: help setup servers build run test test-all fmt lint bench deny docs clean
+
+# An environment may have a SERVER of its own, with another meaning.
+ifneq ($(origin SERVER),command line)
+SERVER :=
+endif
 
 # A cargo that scripts/setup has just installed is not on the path of this shell.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 help: ## List these
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install or name what is missing
-	@scripts/setup
+	@scripts/setup '$(SERVER)'
+
+servers: ## Fetch the servers that tests run against, into .servers
+	@scripts/servers $$(scripts/servers)
 
 build: setup ## Build the module: target/release/libtradebus.so
 	cargo build --release
 	@# One name for redis.conf and the tests, whatever the system calls a library.
 	@if [ -f target/release/libtradebus.dylib ]; then ln -sf libtradebus.dylib target/release/libtradebus.so; fi
 
-run: build ## Start a server and play a trading day on it; PORT=6379, ONCE=1 to end by itself
-	cargo run --release --example trading_day
+run: build ## Start a server and play a trading day on it; PORT=6379, ONCE=1 to end by itself, SERVER as below
+	$(if $(SERVER),TRADEBUS_TEST_SERVER="$$(scripts/servers '$(SERVER)')") cargo run --release --example trading_day
 
-test: build ## Run all tests, the live ones against TRADEBUS_TEST_SERVER (redis-server)
-	scripts/test
+test: build ## Run all tests, the live ones against a Redis and a Valkey, or SERVER=redis-7.0
+	scripts/test $(if $(SERVER),'$(SERVER)')
+
+test-all: build ## Run all tests, the live ones against all servers of `make servers`; write them into README.md
+	scripts/test-all
 
 fmt: ## Format the source
 	cargo fmt --all

@@ -84,8 +84,8 @@ pub fn take(token: &[u8], symbol: &str, database: i32, mode: Mode) -> Outcome<En
     };
     let Some(place) = running.list.iter().position(is_it) else {
         return Err(Code::Err.because(format!(
-            "there is no such rebuild of {symbol}: it is lost with a restart, after {} s without a call, and when another one \
-             begins; start again without FROM",
+            "there is no such rebuild of {symbol}: it is lost with a restart or a failover, after {} s without a call, and when \
+             another one begins; start again without FROM",
             IDLE_MAX.as_secs()
         )));
     };
@@ -104,6 +104,11 @@ pub fn keep(mut entry: Entry) {
 /// Ends one: everything was compared, or it cannot be gone on with.
 pub fn end(entry: Entry) {
     RUNNING.borrow().free(entry.rebuild);
+}
+
+/// Ends all: the logs that they have folded may be other ones now.
+pub fn end_all() {
+    RUNNING.borrow().end(|_| true);
 }
 
 /// Ends those that nobody goes on with, and gives some of the memory of those that are over back.

@@ -284,3 +284,27 @@ fn live_tests_are_run() {
     });
     check("tests/live/main.rs names every module", broken.collect());
 }
+
+/// `make test-all` writes the table. A server that did not pass is not in it, and we said that we support it.
+#[test]
+fn the_readme_names_the_servers_that_passed() {
+    let script = read("scripts/servers");
+    let names = script.lines().find_map(|line| line.strip_prefix("readonly names=(")?.strip_suffix(')'));
+    let page = read("README.md");
+    let (_, after) = page.split_once("<!-- servers: written by `make test-all` -->\n").expect("the table's beginning");
+    let (table, _) = after.split_once("<!-- /servers -->\n").expect("the table's end");
+    let mut lines = table.lines();
+    assert_eq!(lines.next(), Some("| server | tested with | live tests passed |"));
+    assert_eq!(lines.next(), Some("| --- | --- | --- |"));
+    let mut rows = Vec::new();
+    for line in lines {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let ["", server, version, passed, ""] = cells[..] else { panic!("not three cells: {line}") };
+        let (kind, series) = server.split_once(' ').unwrap_or_else(|| panic!("a kind and a version: {line}"));
+        assert!(version.starts_with(&format!("{series}.")), "{line}");
+        assert!(passed.parse::<u32>().is_ok_and(|passed| passed > 0), "{line}");
+        rows.push(format!("{}-{series}", kind.to_lowercase()));
+    }
+    let names: Vec<_> = names.expect("the list of servers").split(' ').collect();
+    assert_eq!(rows, names, "make test-all: each of them passed");
+}

@@ -18,6 +18,10 @@ pub struct TradeRebuild;
 /// How long one call folds and compares. Writing what is mended comes on top: together, at most 10 ms are wanted.
 const SLICE: Duration = Duration::from_millis(5);
 
+/// Entries or entities that a slice takes however long it does: to where the last one ended may be a long way in a stream of
+/// one node, and who publishes meanwhile must not be the faster one for ever.
+const STEPS_MIN: usize = 50;
+
 impl Command for TradeRebuild {
     const SPEC: Spec = Spec {
         name: "TRADE.REBUILD",
@@ -91,7 +95,11 @@ fn run_slice(ctx: &Ctx<'_>, keyspace: &Keyspace<'_>, entry: &mut rebuilds::Entry
     let begun = Instant::now();
     let now = ctx.now();
     let repaired = entry.rebuild.progress().repaired;
-    let mut may_go_on = || begun.elapsed() < SLICE;
+    let mut left = STEPS_MIN;
+    let mut may_go_on = || {
+        left = left.saturating_sub(1);
+        left > 0 || begun.elapsed() < SLICE
+    };
     let (step, plan) = entry.rebuild.step(keyspace, &config::settings(), now, &mut may_go_on)?;
     if !plan.is_empty() {
         keyspace.write(&plan)?;

@@ -129,6 +129,7 @@ table! {
         replicate = RedisModule_Replicate: fn(Ctx, Text, Text, ...) -> c_int;
         publish_message = RedisModule_PublishMessage: fn(Ctx, Str, Str) -> c_int;
         publish_message_shard = RedisModule_PublishMessageShard: fn(Ctx, Str, Str) -> c_int;
+        subscribe_to_keyspace_events = RedisModule_SubscribeToKeyspaceEvents: fn(Ctx, c_int, RedisModuleNotificationFunc) -> c_int;
         notify_keyspace_event = RedisModule_NotifyKeyspaceEvent: fn(Ctx, c_int, Text, Str) -> c_int;
         signal_modified_key = RedisModule_SignalModifiedKey: fn(Ctx, Str) -> c_int;
 

@@ -1,15 +1,13 @@
 //! What comparing the keys of a symbol with its log reads beside what a publish does. Rare, so plain commands do.
 
-use std::ptr;
-
 use tradebus_core::refusal::Outcome;
-use tradebus_core::store::{Audit, History, Score, Slot};
+use tradebus_core::store::{Audit, History, Slot};
 use tradebus_core::stream_id::StreamId;
 use tradebus_core::time::Millis;
 
 use super::api::api;
 use super::keyspace::Keyspace;
-use super::strings::{RString, OK};
+use super::strings::RString;
 
 /// Members of a large sorted set that are read in one go.
 const MEMBERS_READ: i64 = 200;
@@ -35,25 +33,6 @@ impl<'a> Audit<'a> for Keyspace<'a> {
         // SAFETY: null is answered as a key without an expiry; any other handle is open.
         let at = unsafe { (api().get_abs_expire)(self.key(slot).handle) };
         (at >= 0).then_some(at)
-    }
-
-    fn score(&self, slot: Slot, member: &str) -> Score {
-        let key = self.key(slot);
-        if !key.exists() {
-            return Score::Absent;
-        }
-        let member = RString::new(member.as_bytes());
-        let mut score = 0.0;
-        // SAFETY: an open handle of a sorted set.
-        if unsafe { (api().zset_score)(key.handle, member.as_ptr(), ptr::addr_of_mut!(score)) } != OK {
-            return Score::Absent;
-        }
-        // A double holds every whole number that a time can be.
-        let whole = score as i64;
-        match whole as f64 == score {
-            true => Score::Whole(whole),
-            false => Score::Foreign,
-        }
     }
 
     fn members(&self, slot: Slot, cursor: u64, visit: &mut dyn FnMut(&[u8])) -> Outcome<u64> {

@@ -9,7 +9,7 @@ use std::ffi::{c_int, CStr};
 use std::ptr;
 
 use redis_module::raw::{self, RedisModuleKey, RedisModuleStreamID, RedisModuleString};
-use tradebus_core::plan::{Append, Expiry, Groups, HashPatch, IndexPatch, Message, Plan, Retention};
+use tradebus_core::plan::{Append, Expiry, Groups, HashPatch, IndexPatch, Message, Plan};
 use tradebus_core::refusal::{Code, Outcome, Refusal};
 use tradebus_core::settings::PubSub;
 use tradebus_core::store::Slot;
@@ -37,6 +37,13 @@ pub enum CommitError {
 static ARGUMENTS: LockedCell<Vec<RString>> = LockedCell::new(Vec::new());
 /// A vector that grew beyond this is given back to the allocator.
 const ARGUMENTS_KEPT: usize = 1_024;
+
+/// Entries that one call of the server's trims at most when nodes of streams are as small as can be; it is a hundred times
+/// what a node may hold.
+const TRIMMED_AT_LEAST: usize = 100;
+/// Calls beside those that a command's own entries may need: a log that is too long gets shorter with every command, by
+/// what takes some milliseconds (100,000 entries, with nodes as they are by default).
+const TRIMS_MORE: usize = 10;
 
 impl Keyspace<'_> {
     /// Carries the plan out and publishes its messages. The slots are those of this keyspace, which was opened
@@ -135,7 +142,7 @@ impl Keyspace<'_> {
         if let Some(replaced) = append.replaced {
             self.delete_entry(log, replaced);
         }
-        self.trim(log, append.retention, arguments);
+        self.trim(log, append, arguments);
         server.signal_modified(&log.name);
         Ok(())
     }
@@ -169,25 +176,25 @@ impl Keyspace<'_> {
 
     /// Trims whole nodes, as `~` does, and tells the replicas the length that came of it: their nodes may be
     /// of another size.
-    fn trim(&self, log: &OpenKey, retention: Retention, arguments: &mut Vec<RString>) {
+    ///
+    /// So many calls take more than one command adds; and not all that there is, or a limit that was lowered would have a
+    /// log of millions freed in one go.
+    fn trim(&self, log: &OpenKey, append: &Append<'_>, arguments: &mut Vec<RString>) {
         let approximately = raw::REDISMODULE_STREAM_TRIM_APPROX as c_int;
-        let mut trimmed = 0;
-        if let Some(max_len) = retention.max_len {
-            // At most a hundred nodes go at once, and one command can add more than these.
-            while log.len() > max_len {
-                // SAFETY: an open handle; above i64::MAX entries nothing is ever over the limit.
-                match unsafe { (api().stream_trim_by_length)(log.handle, approximately, max_len as i64) } {
-                    1.. => trimmed += 1,
-                    _ => break,
-                }
-            }
+        let calls_max = append.entries.len() / TRIMMED_AT_LEAST + TRIMS_MORE;
+        let before = log.len();
+        if let Some(max_len) = append.retention.max_len {
+            // SAFETY: an open handle; above i64::MAX entries nothing is ever over the limit.
+            let trim = || unsafe { (api().stream_trim_by_length)(log.handle, approximately, max_len as i64) };
+            (0..calls_max).take_while(|_| log.len() > max_len && trim() > 0).for_each(drop);
         }
-        if let Some(min_id) = retention.min_id {
+        if let Some(min_id) = append.retention.min_id {
             let mut min_id = RedisModuleStreamID { ms: min_id.ms, seq: min_id.seq };
             // SAFETY: an open handle and an id.
-            trimmed += unsafe { (api().stream_trim_by_id)(log.handle, approximately, &mut min_id) };
+            let mut trim = || unsafe { (api().stream_trim_by_id)(log.handle, approximately, &mut min_id) };
+            (0..calls_max).take_while(|_| trim() > 0).for_each(drop);
         }
-        if trimmed > 0 {
+        if log.len() < before {
             start(arguments, log);
             arguments.push(strings::name(b"MAXLEN"));
             arguments.push(strings::name(b"="));

@@ -10,9 +10,9 @@ use tradebus_core::refusal::Code;
 use super::api::api;
 use super::cell::LockedCell;
 use super::ctx::{Ctx, Server};
-use super::load::guarded;
+use super::load::{guarded, is_valkey};
 use super::log::warn;
-use super::strings::{RString, OK};
+use super::strings::{self, RString, OK};
 use crate::{closing, config, engines, rebuilds};
 
 /// How long closing bars may take in one go, and for how many symbols at most.
@@ -29,12 +29,17 @@ const QUIET_SLICE: Duration = Duration::from_millis(2);
 /// Keys that SCAN looks at in one go.
 const SURVEY_STEP: i64 = 500;
 
-/// In a cluster slots come and go without a word to modules, and with them symbols whose bars nobody waits for.
+/// In a cluster slots may come in ways that modules hear nothing of, and with them symbols whose bars nobody waits for.
 const SURVEY_EVERY: Duration = Duration::from_secs(60);
 
 /// After a bar could not be closed because its slot is not served: it is on its way, or the cluster is down, as it is for
 /// each node that has just started.
 const SURVEY_AGAIN: Duration = Duration::from_secs(1);
+
+/// Valkey's event of an atomic slot migration, and the part of it that says that slots are ours now. Elsewhere the
+/// numbers mean something else.
+const VALKEY_EVENT_ATOMIC_SLOT_MIGRATION: u64 = 19;
+const IMPORT_COMPLETED: u64 = 4;
 
 /// The search of the keyspace for bars that ticks are building.
 static SURVEY: LockedCell<Survey> = LockedCell::new(Survey::URGENT);
@@ -74,6 +79,11 @@ pub fn register(server: Server<'_>) -> Result<(), String> {
             return Err(format!("the server did not accept a callback for its event {id}"));
         }
     }
+    if is_valkey() {
+        let event = RedisModuleEvent { id: VALKEY_EVENT_ATOMIC_SLOT_MIGRATION, dataver: 1 };
+        // SAFETY: as above. Before Valkey 9 there is no such event, and this is refused.
+        unsafe { (api().subscribe_to_server_event)(server.as_ptr(), event, Some(slots_migrated)) };
+    }
     Ok(())
 }
 
@@ -89,18 +99,42 @@ unsafe extern "C" fn run(ctx: *mut RedisModuleCtx, _event: RedisModuleEvent, _su
     });
 }
 
-/// A change of roles, the begin or end of loading, or SWAPDB: whose bars are forming is to be found out. And the newest
-/// candle of an engine may have the id that another candle has now.
+/// A change of roles, the begin or end of loading, or SWAPDB: whose bars are forming is to be found out.
 unsafe extern "C" fn data_changed(_ctx: *mut RedisModuleCtx, _event: RedisModuleEvent, _sub: u64, _data: *mut c_void) {
     guarded("a change of the data", (), || {
         begin_survey();
-        engines::clear();
+        forget();
     });
 }
 
-/// The memory of engines that judge nothing any more is wanted back at once.
+/// Slots have come at once. (Those that come key by key: see `arrivals`.) Their bars are this node's to close now; and a
+/// log may end with the entry that is remembered, while another node has mended the sums beside it.
+unsafe extern "C" fn slots_migrated(_ctx: *mut RedisModuleCtx, _event: RedisModuleEvent, sub: u64, _data: *mut c_void) {
+    if sub == IMPORT_COMPLETED {
+        guarded("migrated slots", (), || {
+            begin_survey();
+            strings::forget_journals();
+        });
+    }
+}
+
+/// The memory of engines that judge nothing any more is wanted back at once, and nobody waits for bars that are gone. Those
+/// in a database that was left alone are found again.
 unsafe extern "C" fn flushed(_ctx: *mut RedisModuleCtx, _event: RedisModuleEvent, _sub: u64, _data: *mut c_void) {
-    guarded("FLUSHALL", (), engines::clear);
+    guarded("FLUSHALL", (), || {
+        forget();
+        closing::clear();
+        begin_survey();
+    });
+}
+
+/// Forgets what is believed by an id. The data may have another history now: a master that was cut off has lost its own
+/// when it leads again, and the newest entry or candle may have the id that another one had in that. A rebuild would
+/// write what it has folded of it.
+fn forget() {
+    engines::clear();
+    rebuilds::end_all();
+    strings::forget_journals();
 }
 
 fn begin_survey() {
@@ -164,7 +198,7 @@ fn look(server: Server<'_>, (database, cursor): (c_int, u64)) -> Option<(c_int, 
 /// symbol's effects are a transaction of their own: in a cluster, one must not have keys of several slots.
 fn arm_timers(server: Server<'_>) {
     let now = server.now();
-    if !closing::is_due(now) || !server.has_its_replicas() {
+    if !closing::is_due(now) || !server.has_its_replicas() || !server.has_its_cluster() {
         return;
     }
     let cost = CLOSING_COST.borrow().max(CLOSING_SLICE / CLOSED_AT_ONCE);
@@ -208,7 +242,7 @@ unsafe extern "C" fn close(ctx: *mut RedisModuleCtx, symbol: *mut c_void) {
 impl Server<'_> {
     /// Whether this node decides: it is no replica, has its data, and is not told to keep still, as it is while a
     /// failover or CLIENT PAUSE waits for the replicas. Writing then would end the server.
-    fn may_write(self) -> bool {
+    pub(super) fn may_write(self) -> bool {
         // SAFETY: a live context.
         let flags = unsafe { (api().get_context_flags)(self.as_ptr()) };
         let is = |flag: u32| flags & flag as c_int != 0;
@@ -228,6 +262,22 @@ impl Server<'_> {
         // Not to be read, if CONFIG was renamed: then there is nothing to go by.
         let wanted = wanted.unwrap_or(0);
         wanted == 0 || self.good_replicas() >= wanted
+    }
+
+    /// Whether the cluster serves: when it fell apart, another master may be in this one's place. The server refuses
+    /// commands that write then; to look at the slot does not tell, since a cluster may allow reads
+    /// (`cluster-allow-reads-when-down`).
+    fn has_its_cluster(self) -> bool {
+        if !self.is_cluster() {
+            return true;
+        }
+        let info = self.call(c"CLUSTER", c"v", &[RString::new(b"INFO")]);
+        let state = info.ok().and_then(|reply| {
+            let told = String::from_utf8_lossy(reply.whole().bytes()?).into_owned();
+            Some(told.split_once("cluster_state:")?.1.starts_with("ok"))
+        });
+        // Not to be read, if CLUSTER was renamed: then there is nothing to go by.
+        state.unwrap_or(true)
     }
 
     /// Selects a database; `false` when there is none of the number.

@@ -1,9 +1,11 @@
 //! `INFO tradebus`.
 
-use std::ffi::{c_int, CStr};
-use std::ptr;
+use std::ffi::{c_int, c_void, CStr};
+use std::{ptr, slice};
 
-use redis_module::raw::RedisModuleInfoCtx;
+use redis_module::raw::{
+    RedisModuleConfigChange, RedisModuleCtx, RedisModuleEvent, RedisModuleInfoCtx, REDISMODULE_EVENT_CONFIG,
+};
 
 use super::api::api;
 use super::ctx::Server;
@@ -17,15 +19,33 @@ use crate::{closing, engines, rebuilds, schemas};
 const EVICTION_WARNING: &str =
     "keys of tradebus can be evicted and the state then no longer equals the log: set maxmemory-policy noeviction";
 
-/// Adds the module's section to `INFO`.
+/// Adds the module's section to `INFO`, and has a change of settings told.
 pub fn register(server: Server<'_>) {
     // SAFETY: a live context; the callback lives as long as the module.
     if unsafe { (api().register_info_func)(server.as_ptr(), Some(fill)) } != OK {
         warn("INFO tradebus is not available");
     }
+    let changed = RedisModuleEvent { id: REDISMODULE_EVENT_CONFIG, dataver: 1 };
+    // SAFETY: a live context; the server forgets the callback when it unloads the module. A server that does not tell
+    // has the warning in INFO alone.
+    let _ = unsafe { (api().subscribe_to_server_event)(server.as_ptr(), changed, Some(config_changed)) };
 }
 
-/// Says once, while loading, that eviction is a risk.
+unsafe extern "C" fn config_changed(_ctx: *mut RedisModuleCtx, _event: RedisModuleEvent, _sub: u64, data: *mut c_void) {
+    guarded("CONFIG SET", (), || {
+        // SAFETY: what the server gives along with this event, names and all; it lives until the callback returns.
+        let is_of_eviction = unsafe {
+            let change = &*data.cast::<RedisModuleConfigChange>();
+            let names = slice::from_raw_parts(change.config_names, change.num_changes as usize);
+            names.iter().any(|name| CStr::from_ptr(*name) == c"maxmemory-policy")
+        };
+        if is_of_eviction {
+            warn_of_eviction();
+        }
+    });
+}
+
+/// Says in the log, while loading and when the policy is changed, that eviction is a risk.
 pub fn warn_of_eviction() {
     if let Some(policy) = evicting_policy() {
         warn(&format!("maxmemory-policy is {policy}: {EVICTION_WARNING}"));

@@ -22,7 +22,6 @@ impl Ctx<'_> {
     /// ERR when the server refuses to.
     pub fn scan_symbols(&self, cursor: u64, key: Key<'_>, count: i64) -> Outcome<Found> {
         let pattern = key.name(Scope::Symbol("*"));
-        let (before, behind) = pattern.split_once('*').unwrap_or_default();
         let cursor = cursor.to_string();
         let count = count.to_string();
         let key_type = match key.key_type() {
@@ -41,11 +40,20 @@ impl Ctx<'_> {
             let told = reply.whole().bytes().unwrap_or_default();
             Code::Err.because(format!("SCAN did not reply a cursor: {}", String::from_utf8_lossy(told)))
         })?;
-        let symbol = |name: &[u8]| {
-            let name = name.strip_prefix(before.as_bytes())?.strip_suffix(behind.as_bytes())?;
-            parse_name("a symbol", name).ok().map(str::to_owned)
-        };
         let keys = parts.next().into_iter().flat_map(|keys| keys.elements());
-        Ok(Found { cursor, symbols: keys.filter_map(|key| symbol(key.bytes()?)).collect() })
+        let symbols = keys.filter_map(|key| symbol_in(&pattern, key.bytes()?).map(str::to_owned)).collect();
+        Ok(Found { cursor, symbols })
     }
+}
+
+/// The symbol whose key of this kind has the name.
+pub fn symbol_of<'n>(key: Key<'_>, name: &'n [u8]) -> Option<&'n str> {
+    symbol_in(&key.name(Scope::Symbol("*")), name)
+}
+
+/// The symbol that a key's name has in the place of the pattern's `*`.
+fn symbol_in<'n>(pattern: &str, name: &'n [u8]) -> Option<&'n str> {
+    let (before, behind) = pattern.split_once('*')?;
+    let symbol = name.strip_prefix(before.as_bytes())?.strip_suffix(behind.as_bytes())?;
+    parse_name("a symbol", symbol).ok()
 }

@@ -12,7 +12,7 @@ use super::effects::NEEDED_COMMANDS;
 use super::log::{c_string, log, warn, Level};
 use super::strings::{RString, OK};
 use super::unload::give_back;
-use super::{config, cron, info, registry};
+use super::{arrivals, config, cron, info, registry};
 use crate::commands::COMMANDS;
 use crate::config::Defaults;
 use crate::info::counters;
@@ -107,6 +107,7 @@ unsafe fn load(ctx: *mut RedisModuleCtx, argv: *mut *mut RedisModuleString, argc
     registry::register(server, COMMANDS)?;
     config::register(server, &defaults)?;
     cron::register(server)?;
+    arrivals::register(server)?;
     info::register(server);
     info::warn_of_eviction();
     log(Level::Notice, &format!("version {} is ready", env!("CARGO_PKG_VERSION")));
@@ -128,8 +129,10 @@ fn check_commands(server: Server<'_>) -> Result<(), String> {
 }
 
 fn set_options(server: Server<'_>) {
-    // We say ourselves which keys have changed: a key opened for writing often has not.
-    let mut options = raw::REDISMODULE_OPTION_NO_IMPLICIT_SIGNAL_MODIFIED as c_int;
+    // We say ourselves which keys have changed: a key opened for writing often has not. And while a replica loads beside
+    // the data that it has, commands read the latter; what is remembered of it is forgotten when it is replaced.
+    let mut options = (raw::REDISMODULE_OPTION_NO_IMPLICIT_SIGNAL_MODIFIED
+        | raw::REDISMODULE_OPTIONS_HANDLE_REPL_ASYNC_LOAD) as c_int;
     if is_valkey() {
         options |= VALKEY_OPTION_ATOMIC_SLOT_MIGRATION;
     }
@@ -138,7 +141,7 @@ fn set_options(server: Server<'_>) {
 }
 
 /// Valkey offers its API under a second prefix, and nothing else does.
-fn is_valkey() -> bool {
+pub fn is_valkey() -> bool {
     let name: CString = c_string("ValkeyModule_SetModuleOptions");
     let mut function: *mut std::ffi::c_void = std::ptr::null_mut();
     // SAFETY: the lookup writes a function pointer to the place it is given.

@@ -29,9 +29,16 @@ pub fn log(level: Level, text: &str) {
     let Some(write) = (unsafe { raw::RedisModule_Log }) else {
         return;
     };
-    let line = c_string(&text.replace(['\r', '\n'], " "));
+    let line = c_string(&one_line(text));
     // SAFETY: the text is an argument, never the format; a null context is allowed.
     unsafe { write(ptr::null_mut(), level.name().as_ptr(), c"%s".as_ptr(), line.as_ptr()) }
+}
+
+/// The text without control characters: it may quote names that somebody chose, and these must neither begin a line that
+/// looks like one of the server's nor command the terminal that shows it.
+#[cold]
+pub fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 /// A warning.

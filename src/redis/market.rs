@@ -6,7 +6,7 @@ use std::ptr;
 use redis_module::raw;
 use tradebus_core::key::Key;
 use tradebus_core::refusal::Outcome;
-use tradebus_core::store::{Flow, MarketStore, Slot};
+use tradebus_core::store::{Flow, MarketStore, Score, Slot};
 use tradebus_core::stream_id::StreamId;
 
 use super::api::api;
@@ -22,6 +22,25 @@ impl<'a> MarketStore<'a> for Keyspace<'a> {
             if !goes_on || !range.as_mut().is_some_and(Range::step) {
                 return;
             }
+        }
+    }
+
+    fn score(&self, slot: Slot, member: &str) -> Score {
+        let key = self.key(slot);
+        if !key.exists() {
+            return Score::Absent;
+        }
+        let member = RString::new(member.as_bytes());
+        let mut score = 0.0;
+        // SAFETY: an open handle of a sorted set.
+        if unsafe { (api().zset_score)(key.handle, member.as_ptr(), ptr::addr_of_mut!(score)) } != OK {
+            return Score::Absent;
+        }
+        // A double holds every whole number that a time can be.
+        let whole = score as i64;
+        match whole as f64 == score {
+            true => Score::Whole(whole),
+            false => Score::Foreign,
         }
     }
 

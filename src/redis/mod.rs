@@ -12,6 +12,7 @@
 mod acl;
 mod alloc;
 mod api;
+mod arrivals;
 mod audit;
 mod call;
 mod cell;

@@ -8,6 +8,7 @@ use tradebus_core::stream_id::StreamId;
 use super::api::api;
 use super::call::CallReply;
 use super::ctx::{Ctx, Server};
+use super::log::{c_string, one_line};
 
 /// Error texts quote what the caller sent; a line of log or of `redis-cli` is long enough.
 const ERROR_MAX: usize = 512;
@@ -16,7 +17,7 @@ impl Server<'_> {
     /// An error: the code and what was wrong, in one line.
     #[cold]
     pub fn reply_error(self, refusal: &Refusal) {
-        let line = one_line(&refusal.to_string());
+        let line = error_line(&refusal.to_string());
         // SAFETY: a live context; the server puts the text through `%s`.
         unsafe { (api().reply_with_error)(self.as_ptr(), line.as_ptr()) };
     }
@@ -73,15 +74,11 @@ impl Ctx<'_> {
     }
 }
 
-/// The text as it can stand on an error line: without line ends and NUL, which would end it early, and cut.
-fn one_line(text: &str) -> CString {
+/// The text as it can stand on an error line: without what would end it early, and cut.
+fn error_line(text: &str) -> CString {
     let mut end = text.len().min(ERROR_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let bytes = text.as_bytes()[..end].iter().map(|&byte| match byte {
-        b'\r' | b'\n' | b'\0' => b' ',
-        byte => byte,
-    });
-    CString::new(bytes.collect::<Vec<u8>>()).unwrap_or_default()
+    c_string(&one_line(&text[..end]))
 }

@@ -241,7 +241,7 @@ pub struct ScopeStrings {
     classic: [OnceCell<RString>; EVENT_TYPES],
     sharded: [OnceCell<RString>; EVENT_TYPES],
     /// What the last command on the symbol left, with its database: believed only while it names the log's
-    /// newest entry, so it need not be told of anything.
+    /// newest entry, so it need be told of nothing but another history, whose entries may have the same ids.
     pub(super) journal: RefCell<Option<(c_int, Journal)>>,
 }
 
@@ -297,6 +297,13 @@ impl ScopeStrings {
 /// How many symbols are in the cache.
 pub fn symbols_cached() -> usize {
     SYMBOLS.borrow().len()
+}
+
+/// Forgets the state of all logs: each is read again by the next command on it.
+pub fn forget_journals() {
+    // With the names that are beside them: it is rare, and they are made again as they are needed.
+    SYMBOLS.borrow().clear();
+    STREAMS.borrow().clear();
 }
 
 /// Gives everything back to the server, before the module is unloaded.

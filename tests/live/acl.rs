@@ -1,36 +1,27 @@
 //! Permissions: the symbol is the key that counts, key specs say what is done with it, and categories are
 //! there where the server has them.
 
+use crate::commands::{on, prepare, COMMANDS, OF_THE_NODE};
+use crate::security::{use_of_key, verdict, Verdict};
 use crate::support::{Client, Options, Server};
 
-/// Every command with arguments, and the flags of its key.
-const COMMANDS: [(&str, &[&str]); 20] = [
-    (r#"TRADE.PUBLISH S order.created '{"order_id":"1","volume":1}'"#, READ_WRITE),
-    (r#"TRADE.MPUBLISH S 1 trade.executed {} IDS a SOURCE b"#, READ_WRITE),
-    ("TRADE.INSTRUMENT S SET currency USD", READ_WRITE),
-    ("TRADE.ORDER S 1", READ_ONLY),
-    ("TRADE.POSITION S 1", READ_ONLY),
-    ("TRADE.SIGNAL S 1", READ_ONLY),
-    ("TRADE.ORDERS S COUNT 1", READ_ONLY),
-    ("TRADE.POSITIONS S OFFSET 0", READ_ONLY),
-    ("TRADE.EVENTS S - + TYPE order.created", READ_ONLY),
-    ("TRADE.REPLAY S - + COUNT 1", READ_ONLY),
-    ("TRADE.REBUILD S DRYRUN", READ_WRITE),
-    ("TRADE.STATS S", READ_ONLY),
-    ("TRADE.CLAIM S workers me 0 1", READ_WRITE),
-    ("EVENT.PUBLISH S policy.updated {}", READ_WRITE),
-    ("EVENT.LAST S", READ_ONLY),
-    ("EVENT.RANGE S - +", READ_ONLY),
-    ("EVENT.REPLAY S - +", READ_ONLY),
-    ("EVENT.SCHEMA S LIST", READ_WRITE),
-    ("EVENT.STATS S", READ_ONLY),
-    ("EVENT.CLAIM S workers me 0 1", READ_WRITE),
-];
 const READ_WRITE: &[&str] = &["RW", "access", "update"];
 const READ_ONLY: &[&str] = &["RO", "access"];
 
-fn name(command: &str) -> &str {
-    command.split(' ').next().expect("a name")
+/// The flags of a command's key, by what `docs/security.md` says of it.
+fn flags(command: &str) -> &'static [&'static str] {
+    match use_of_key(command).as_str() {
+        "read" => READ_ONLY,
+        "write" => READ_WRITE,
+        other => panic!("{command}: {other}"),
+    }
+}
+
+/// A server on which every command on the symbol `S` succeeds.
+fn prepared() -> Server {
+    let server = Server::start(Options::new().module_args("bar-grace 3600000"));
+    prepare(&mut server.client(), "S");
+    server
 }
 
 /// A user with these rights and no others; `resetchannels` because on some servers new users may use all.
@@ -82,8 +73,8 @@ fn a_bot_that_may_do_more_is_still_kept_to_its_symbol() {
     bot.send("SUBSCRIBE trades:BTCUSDT:order.created");
     bot.receive().expect("a confirmation");
     let mut bot = server.client_as("bot", "pw");
-    for (command, _) in COMMANDS {
-        assert_denied(&mut bot, &command.replacen(" S", " ETHUSDT", 1));
+    for sample in COMMANDS {
+        assert_eq!(verdict(&mut bot, on("ETHUSDT", sample)), Verdict::NoKey, "{sample:?}");
     }
     assert_denied(&mut bot, "HGETALL trade:{ETHUSDT}:order:1");
     assert_denied(&mut bot, "SUBSCRIBE trades:ETHUSDT:order.created");
@@ -91,37 +82,95 @@ fn a_bot_that_may_do_more_is_still_kept_to_its_symbol() {
 
 #[test]
 fn rights_to_read_are_not_rights_to_write() {
-    let server = Server::start(Options::new());
-    server.client().run(r#"TRADE.PUBLISH S order.created '{"order_id":"1","volume":1}'"#);
+    let server = prepared();
     let mut reader = user(&server, "%R~S +@all");
-    for (command, flags) in COMMANDS {
-        if flags == READ_ONLY {
-            reader.run(command);
-        } else {
-            assert_denied(&mut reader, command);
+    // A command that writes replies what it found, so that writing alone is not enough for it.
+    let check = |client: &mut Client, allowed: &[&[&str]]| {
+        for sample in COMMANDS {
+            let wanted = if allowed.contains(&flags(sample.0)) { Verdict::May } else { Verdict::NoKey };
+            assert_eq!(verdict(client, on("S", sample)), wanted, "{sample:?}");
         }
+    };
+    check(&mut reader, &[READ_ONLY]);
+    check(&mut user(&server, "%W~S +@all"), &[]);
+    // Of two patterns, or of two selectors, each gives what it gives; a selector is not made of parts of others.
+    check(&mut user(&server, "%R~S %W~S +@all"), &[READ_ONLY, READ_WRITE]);
+    check(&mut user(&server, "(%R~S +@all) (%W~S +@all)"), &[READ_ONLY]);
+    check(&mut user(&server, "+get (~S +@all)"), &[READ_ONLY, READ_WRITE]);
+}
+
+#[test]
+fn a_command_that_was_taken_away_is_gone() {
+    let server = prepared();
+    let mut client = user(&server, "~S +@all");
+    for sample in COMMANDS {
+        server.client().run(format!("ACL SETUSER bot -{}", sample.0));
+        assert_eq!(verdict(&mut client, on("S", sample)), Verdict::NoCommand, "{sample:?}");
     }
-    assert_eq!(reader.map("TRADE.ORDER S 1")["status"], "pending");
-    // A publish replies what it found, so that writing alone is not enough for it.
-    let mut writer = user(&server, "%W~S +@all");
-    for (command, _) in COMMANDS {
-        assert_denied(&mut writer, command);
+    assert_eq!(verdict(&mut client, "TRADE.SYMBOLS 0"), Verdict::May);
+    server.client().run(format!("ACL SETUSER bot -{}", OF_THE_NODE.0));
+    assert_eq!(verdict(&mut client, "TRADE.SYMBOLS 0"), Verdict::NoCommand);
+}
+
+/// Which is why the documentation advises against such a rule.
+#[test]
+fn a_rule_for_the_first_argument_ignores_case() {
+    let server = Server::start(Options::new());
+    let mut bot = user(&server, "~* +trade.publish|BTCUSDT");
+    for (symbol, wanted) in [("BTCUSDT", Verdict::May), ("btcusdt", Verdict::May), ("ETHUSDT", Verdict::NoCommand)] {
+        assert_eq!(verdict(&mut bot, format!("TRADE.PUBLISH {symbol} trade.executed {{}}")), wanted, "{symbol}");
     }
+}
+
+/// An id may have braces, so a pattern with a star before the symbol covers keys of others.
+#[test]
+fn a_pattern_by_the_key_s_beginning_covers_one_symbol() {
+    let server = Server::start(Options::new());
+    let mut client = server.client();
+    let data = r#"{"order_id":"{BTCUSDT}","volume":1}"#;
+    client.run(["TRADE.PUBLISH", "ETHUSDT", "order.created", data]);
+    let forge = "HSET trade:{ETHUSDT}:order:{BTCUSDT} status filled";
+    assert_eq!(verdict(&mut user(&server, "~trade:{BTCUSDT}:* +hset"), forge), Verdict::NoKey);
+    assert_eq!(client.map("TRADE.ORDER ETHUSDT {BTCUSDT}")["status"], "pending");
+    assert_eq!(verdict(&mut user(&server, "~*{BTCUSDT}* +hset"), forge), Verdict::May);
+}
+
+/// On Valkey 9.1 and later rules can also name databases.
+#[test]
+fn a_rule_for_databases_counts_where_there_are_any() {
+    let server = Server::start(Options::new().module_args("any-db yes"));
+    let mut client = server.client();
+    if client.text("ACL SETUSER bot reset on >pw resetchannels ~S +@all db=1") != "OK" {
+        return;
+    }
+    let mut bot = server.client_as("bot", "pw");
+    for command in ["TRADE.PUBLISH S trade.executed {}", "TRADE.STATS S", "TRADE.SYMBOLS 0"] {
+        let error = bot.error(command);
+        assert!(error.starts_with("NOPERM"), "{command}: {error}");
+    }
+    bot.run("SELECT 1");
+    bot.run("TRADE.PUBLISH S trade.executed {}");
+    assert_eq!(bot.text("TRADE.SYMBOLS 0"), r#"["0", ["S"]]"#);
+    assert_eq!(client.text("TRADE.SYMBOLS 0"), r#"["0", []]"#);
 }
 
 #[test]
 fn key_specs_say_what_is_done_with_the_symbol() {
     let server = Server::start(Options::new());
     let mut client = server.client();
-    for (command, flags) in COMMANDS {
-        assert_eq!(client.text(format!("COMMAND GETKEYS {command}")), r#"["S"]"#, "{command}");
-        let keys = client.text(format!("COMMAND GETKEYSANDFLAGS {command}"));
+    for sample in COMMANDS {
+        let (command, flags) = (sample.0, flags(sample.0));
+        let words = on("S", sample);
+        assert_eq!(client.text([&["COMMAND", "GETKEYS"], &words[..]].concat()), r#"["S"]"#, "{command}");
+        let keys = client.text([&["COMMAND", "GETKEYSANDFLAGS"], &words[..]].concat());
         assert_eq!(keys, format!(r#"[["S", [{}]]]"#, flags.join(", ")), "{command}");
-        let info = client.text(format!("COMMAND INFO {}", name(command)));
+        let info = client.text(["COMMAND", "INFO", command]);
+        // What lets others go on, and what stops bots, goes on when memory is full.
+        let relieves =
+            command.ends_with(".CLAIM") || ["COND.PAUSE", "COND.UNSUBSCRIBE", "COND.REMOVE"].contains(&command);
         let access = match flags == READ_ONLY {
             true => "readonly",
-            // Claiming lets others go on, so it goes on when memory is full.
-            false if command.contains(".CLAIM") => "write",
+            false if relieves => "write",
             false => "write, denyoom",
         };
         assert!(info.contains(&format!("[{access}, ")), "{command}: {info}");
@@ -138,26 +187,51 @@ fn has_module_categories(server: &Server) -> bool {
 
 #[test]
 fn the_category_has_every_command() {
-    let server = Server::start(Options::new().module_args("consumer-groups workers"));
+    let server = prepared();
     let mut client = server.client();
     let categories = client.text("ACL CAT");
     assert_eq!(categories.contains("\"tradebus\""), has_module_categories(&server), "{categories}");
     if !has_module_categories(&server) {
+        let mut bot = user(&server, "~S +@all -@write -@read");
+        assert_eq!(verdict(&mut bot, "TRADE.STATS S"), Verdict::May, "no category has our commands");
         return;
     }
     let listed = client.text("ACL CAT tradebus").to_uppercase();
     let mut trader = user(&server, "~S +@tradebus");
-    for (command, _) in COMMANDS {
-        assert!(listed.contains(&format!("\"{}\"", name(command))), "{command}: {listed}");
-        trader.run(command);
+    for sample in COMMANDS {
+        assert!(listed.contains(&format!("\"{}\"", sample.0)), "{sample:?}: {listed}");
+        assert_eq!(verdict(&mut trader, on("S", sample)), Verdict::May, "{sample:?}");
     }
     assert_denied(&mut trader, "GET S");
     let mut reader = user(&server, "~S +@tradebus -@write");
-    for (command, flags) in COMMANDS {
-        if flags == READ_ONLY {
-            reader.run(command);
-        } else {
-            assert_denied(&mut reader, command);
-        }
+    for sample in COMMANDS {
+        let wanted = if flags(sample.0) == READ_ONLY { Verdict::May } else { Verdict::NoCommand };
+        assert_eq!(verdict(&mut reader, on("S", sample)), wanted, "{sample:?}");
     }
+    // Readers that publish are readers by the key, and can be told apart.
+    let mut silent = user(&server, "~S +@read -@pubsub");
+    for sample in COMMANDS {
+        let is_silent = flags(sample.0) == READ_ONLY && !sample.0.ends_with(".REPLAY");
+        let wanted = if is_silent { Verdict::May } else { Verdict::NoCommand };
+        assert_eq!(verdict(&mut silent, on("S", sample)), wanted, "{sample:?}");
+    }
+}
+
+#[test]
+fn a_rule_by_category_lets_the_module_go_and_holds_when_it_comes_back() {
+    let server = Server::start(Options::new());
+    let mut client = server.client();
+    if !has_module_categories(&server) {
+        return;
+    }
+    client.run("ACL SETUSER bot reset on >pw resetchannels ~S +@tradebus");
+    let modules = client.text("MODULE LIST");
+    let path = modules.split('"').find(|word| word.ends_with("libtradebus.so")).expect("where it is").to_owned();
+    client.run("MODULE UNLOAD tradebus");
+    assert!(server.client_as("bot", "pw").error("TRADE.STATS S").starts_with("ERR unknown command"));
+    client.run(["MODULE", "LOAD", &path]);
+    let mut bot = server.client_as("bot", "pw");
+    assert_eq!(verdict(&mut bot, "TRADE.STATS S"), Verdict::May);
+    assert_eq!(verdict(&mut bot, "TRADE.STATS OTHER"), Verdict::NoKey);
+    assert_eq!(verdict(&mut bot, "GET S"), Verdict::NoCommand);
 }

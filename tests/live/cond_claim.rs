@@ -112,49 +112,6 @@ fn an_executor_needs_no_more_than_is_documented() {
     }
 }
 
-/// Every command with the flags of its key, in an order in which each works.
-const COMMANDS: [(&str, &str); 12] = [
-    ("COND.REGISTER S 1m 'close > 5' ID c", "RW"),
-    ("COND.GET S c", "RO"),
-    ("COND.LIST S", "RO"),
-    ("COND.SUBSCRIBE S c bot TYPE dca", "RW"),
-    ("COND.SUBSCRIBERS S c", "RO"),
-    ("COND.TRIGGER S c", "RW"),
-    ("COND.EXPLAIN S c", "RO"),
-    ("COND.CLAIM S QUEUE:dca g b 0 5", "RW"),
-    ("COND.UNSUBSCRIBE S c bot", "RW"),
-    ("COND.PAUSE S c", "RW"),
-    ("COND.RESUME S c", "RW"),
-    ("COND.REMOVE S c", "RW"),
-];
-
-#[test]
-fn the_symbol_is_what_is_permitted() {
-    let server = Server::start(Options::new().module_args("consumer-groups g"));
-    let mut subscriber = server.subscribe("PSUBSCRIBE condition.*");
-    let mut client = server.client();
-    client.run("ACL SETUSER bot reset on >pw resetchannels ~S +@all -@dangerous");
-    client.run("ACL SETUSER reader reset on >pw resetchannels %R~S +@all -@dangerous");
-    let (mut bot, mut reader) = (server.client_as("bot", "pw"), server.client_as("reader", "pw"));
-    for (command, access) in COMMANDS {
-        let elsewhere = command.replace(" S ", " T ").replace("COND.LIST S", "COND.LIST T");
-        assert!(bot.error(&elsewhere).starts_with("NOPERM"), "{elsewhere}");
-        match access {
-            "RW" => assert!(reader.error(command).starts_with("NOPERM"), "{command}"),
-            _ => drop(reader.run(command)),
-        }
-        bot.run(command);
-        let words: Vec<String> = shlex::split(command).expect("a line");
-        let keys = client.text([&["COMMAND".to_owned(), "GETKEYSANDFLAGS".to_owned()], &words[..]].concat());
-        assert!(
-            keys.starts_with(&format!(r#"[["S", [{access}, access"#)) && keys.matches("access").count() == 1,
-            "{command}: {keys}"
-        );
-    }
-    assert_eq!(subscriber.until_now().len(), 1, "no permission for the channel is asked for");
-    assert_eq!(client.int("EXISTS cond:{T}:def:c"), 0);
-}
-
 #[test]
 fn a_full_server_lets_bots_be_stopped_and_work_be_done() {
     let server = Server::start(Options::new());

@@ -160,11 +160,12 @@ fn pages_name_errors_that_exist() {
 }
 
 /// Pages beside those of the commands that have examples, and a command that each one shows.
-const GUIDES: [(&str, &str); 4] = [
+const GUIDES: [(&str, &str); 5] = [
     ("docs/conditions.md", "COND.REGISTER"),
     ("docs/consuming.md", "TRADE.CLAIM"),
     ("docs/events.md", "XRANGE"),
     ("docs/monitoring.md", "TRADE.STATS"),
+    ("docs/security.md", "ACL"),
 ];
 
 /// All examples of a page are one session, on empty data. `UPDATE_DOCS=1` writes what they reply now.

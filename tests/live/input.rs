@@ -3,6 +3,7 @@
 
 use redis::Value;
 
+use crate::commands::COMMANDS;
 use crate::support::{Client, Options, Server, Words};
 
 /// Longest error line: the texts quote what the caller sent, so they are cut.
@@ -13,30 +14,6 @@ const EVENT_MAX: usize = 64 * 1_024;
 
 /// An order as short as can be.
 const ORDER: &str = r#"{"order_id":"1","volume":1}"#;
-
-/// Every command with arguments behind the symbol that make it valid, as few as it takes.
-pub const COMMANDS: [(&str, &[&str]); 20] = [
-    ("TRADE.PUBLISH", &["order.created", ORDER]),
-    ("TRADE.MPUBLISH", &["1", "order.created", ORDER]),
-    ("TRADE.ORDER", &["1"]),
-    ("TRADE.POSITION", &["1"]),
-    ("TRADE.SIGNAL", &["1"]),
-    ("TRADE.ORDERS", &[]),
-    ("TRADE.POSITIONS", &[]),
-    ("TRADE.INSTRUMENT", &[]),
-    ("TRADE.EVENTS", &["-", "+"]),
-    ("TRADE.REPLAY", &["-", "+"]),
-    ("TRADE.REBUILD", &[]),
-    ("TRADE.STATS", &[]),
-    ("TRADE.CLAIM", &["group", "consumer", "0", "1"]),
-    ("EVENT.PUBLISH", &["policy.updated", "{}"]),
-    ("EVENT.LAST", &[]),
-    ("EVENT.RANGE", &["-", "+"]),
-    ("EVENT.REPLAY", &["-", "+"]),
-    ("EVENT.SCHEMA", &["LIST"]),
-    ("EVENT.STATS", &[]),
-    ("EVENT.CLAIM", &["group", "consumer", "0", "1"]),
-];
 
 /// What must not change, and who looks.
 struct Fixture {

@@ -1,7 +1,7 @@
 //! Restarts: the data comes back without the module, loading tells nobody anything, and with the module the
 //! chains and the memory of ids go on.
 
-use crate::day::{Chains, Day, SYMBOLS};
+use crate::day::{Chains, Day};
 use crate::replication::{busy, state};
 use crate::support::{wait_until, Options, Server, Stop};
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use redis::{Client as Address, Connection, ConnectionLike, IntoConnectionInfo, Value};
 use redis::{ProtocolVersion, RedisConnectionInfo, RedisResult};
 
-use super::wait::DEADLINE;
+use super::wait::deadline;
 
 /// What a command can be given as: a line, split as a shell would (so that JSON stands in single
 /// quotes), or its words as they are, which is the binary-safe way.
@@ -65,9 +65,9 @@ impl Client {
     pub fn connect(port: u16, settings: RedisConnectionInfo) -> RedisResult<Client> {
         let info = ("127.0.0.1", port).into_connection_info()?;
         let address = Address::open(info.set_redis_settings(settings))?;
-        let connection = address.get_connection_with_timeout(DEADLINE)?;
-        connection.set_read_timeout(Some(DEADLINE))?;
-        connection.set_write_timeout(Some(DEADLINE))?;
+        let connection = address.get_connection_with_timeout(deadline())?;
+        connection.set_read_timeout(Some(deadline()))?;
+        connection.set_write_timeout(Some(deadline()))?;
         Ok(Client { connection })
     }
 
@@ -137,6 +137,23 @@ impl Client {
                 items.chunks_exact(2).map(|pair| (value_text(&pair[0]), value_text(&pair[1]))).collect()
             }
             reply => wanted("names and values", &command.words(), &reply),
+        }
+    }
+
+    /// Sets a key and waits until so many replicas have it, and so all that came before it.
+    ///
+    /// # Errors
+    /// The connection broke, or the server refused either.
+    pub fn wait_marked(&mut self, mark: &str, replicas: u32, milliseconds: u32) -> Result<i64, String> {
+        let mut ask = |command: &[&str]| match self.try_reply(command) {
+            Ok(Value::ServerError(error)) => Err(error_line(&error)),
+            Ok(reply) => Ok(reply),
+            Err(error) => Err(error.to_string()),
+        };
+        ask(&["SET", mark, ""])?;
+        match ask(&["WAIT", &replicas.to_string(), &milliseconds.to_string()])? {
+            Value::Int(reached) => Ok(reached),
+            other => Err(text(&other)),
         }
     }
 

@@ -56,9 +56,8 @@ impl Server {
             Fault::Snapshot => self.in_background("BGSAVE", "rdb_bgsave_in_progress"),
             Fault::SwapModule => {
                 let mut client = self.client();
-                let path = loaded_from(&mut client);
                 wait_until("the module to go", || unload(&mut client));
-                client.run(["MODULE", "LOAD", &path]);
+                client.run(format!("MODULE LOAD {}", with.module()));
             }
         }
     }
@@ -82,13 +81,4 @@ fn unload(client: &mut Client) -> bool {
     STEPS.iter().for_each(|step| client.send(step));
     let replies = STEPS.map(|step| client.receive().unwrap_or_else(|error| panic!("{step}: {error}")));
     matches!(replies[1], redis::Value::Okay)
-}
-
-/// The file of the module.
-fn loaded_from(client: &mut Client) -> String {
-    let list = client.text("MODULE LIST");
-    // Valkey lists what it brings along as well.
-    let ours = list.split_once("\"tradebus\"").and_then(|(_, ours)| ours.split_once("\"path\", \""));
-    let (_, path) = ours.unwrap_or_else(|| panic!("no path of ours in {list}"));
-    path.split('"').next().expect("a first part").to_owned()
 }

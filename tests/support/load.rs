@@ -35,6 +35,9 @@ const WAIT_MS: u32 = 1_000;
 /// Between two commands of a publisher at least: a load is there to be hit by faults, not to fill the memory.
 const PACE: Duration = Duration::from_millis(1);
 
+/// Module arguments under which nothing of a long load is trimmed.
+pub const KEEP_ALL: &str = "candle-history 100000 stream-maxlen 0 queue-maxlen 0";
+
 /// What was promised about one symbol.
 #[derive(Debug, Default)]
 pub struct Promised {
@@ -174,10 +177,8 @@ impl Publisher {
         if self.safety == Safety::Replied {
             return Ok(Some(reply));
         }
-        // A repeat writes nothing, and WAIT waits for what its connection wrote: so this writes.
         let mark = format!("load:{{{}}}", self.symbol);
-        self.route.ask(&self.symbol, &["SET", &mark, ""].words())?;
-        Ok((self.route.wait(1, WAIT_MS)? >= 1).then_some(reply))
+        Ok((self.route.wait(&mark, 1, WAIT_MS)? >= 1).then_some(reply))
     }
 }
 

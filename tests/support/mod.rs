@@ -9,18 +9,26 @@
 
 mod audit;
 mod client;
+mod cluster;
+mod cluster_client;
 mod faults;
+mod listener;
 mod load;
 mod route;
 mod server;
+mod slots;
 mod subscriber;
 mod wait;
 
 pub use audit::{audit, Findings};
 pub use client::{text, Client, Words};
+pub use cluster::Cluster;
+pub use cluster_client::ToCluster;
 pub use faults::Fault;
-pub use load::{Ledger, Load, Safety};
-pub use route::{Address, Met, Route, ToMaster, UNAVAILABLE};
+pub use listener::{Hearing, Listener};
+pub use load::{Ledger, Load, Safety, KEEP_ALL};
+pub use route::{Address, Met, Route, ToMaster};
 pub use server::{project_path, server_version, Options, Server, Stop};
+pub use slots::{can_migrate_slots, slot_of, Moves};
 pub use subscriber::{Message, Subscriber};
 pub use wait::wait_until;

@@ -51,11 +51,13 @@ pub trait Route: Send {
     /// Why nobody has answered: it is unknown whether the command was carried out.
     fn ask(&mut self, symbol: &str, command: &[Vec<u8>]) -> Result<Value, String>;
 
-    /// WAIT on the connection that answered the last [`Self::ask`]: how many replicas have what it wrote.
+    /// WAIT on the connection that answered the last [`Self::ask`], and on no other: how many replicas have what
+    /// that server had then. WAIT waits for what its connection has written, and the answer to a repeat wrote
+    /// nothing; so `mark`, a key of the same slot, is set first.
     ///
     /// # Errors
-    /// The connection is lost.
-    fn wait(&mut self, replicas: u32, milliseconds: u32) -> Result<i64, String>;
+    /// The connection is lost, or its server is not the master any more.
+    fn wait(&mut self, mark: &str, replicas: u32, milliseconds: u32) -> Result<i64, String>;
 
     /// What it met so far.
     fn met(&self) -> Met;
@@ -111,17 +113,13 @@ impl Route for ToMaster {
         poll(|| self.attempt(command)).unwrap_or_else(|| Err("no master served in time".to_owned()))
     }
 
-    fn wait(&mut self, replicas: u32, milliseconds: u32) -> Result<i64, String> {
+    fn wait(&mut self, mark: &str, replicas: u32, milliseconds: u32) -> Result<i64, String> {
         let client = self.client.as_mut().ok_or("not connected")?;
-        match client.try_reply(["WAIT", &replicas.to_string(), &milliseconds.to_string()]) {
-            Ok(Value::Int(reached)) => Ok(reached),
-            Ok(Value::ServerError(error)) => Err(error_line(&error)),
-            Ok(reply) => Err(super::text(&reply)),
-            Err(error) => {
-                self.client = None;
-                Err(error.to_string())
-            }
+        let reached = client.wait_marked(mark, replicas, milliseconds);
+        if reached.is_err() {
+            self.client = None;
         }
+        reached
     }
 
     fn met(&self) -> Met {

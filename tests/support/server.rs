@@ -59,6 +59,12 @@ impl Options {
         self
     }
 
+    /// The module and its arguments, as MODULE LOAD has them.
+    pub fn module(&self) -> &str {
+        let line = self.module_line.as_ref().expect("a server with the module");
+        line.strip_prefix("loadmodule ").expect("our own line")
+    }
+
     /// A line of configuration, as in redis.conf.
     pub fn config(mut self, line: &str) -> Options {
         self.config.push_str(line);
@@ -196,6 +202,25 @@ impl Server {
                 panic!("the server did not start again; its log:\n{log}")
             }
         });
+    }
+
+    /// SIGSTOP: it hangs, with all its connections open.
+    #[track_caller]
+    pub fn freeze(&mut self) {
+        self.signal("-STOP");
+    }
+
+    /// SIGCONT: it goes on, and knows of no time between.
+    #[track_caller]
+    pub fn thaw(&mut self) {
+        self.signal("-CONT");
+    }
+
+    #[track_caller]
+    fn signal(&mut self, signal: &str) {
+        let pid = self.running().id().to_string();
+        let status = Command::new("kill").args([signal, &pid]).status().expect("kill is everywhere");
+        assert!(status.success(), "kill {signal} {pid}");
     }
 
     fn running(&mut self) -> &mut Child {

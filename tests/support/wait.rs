@@ -1,21 +1,18 @@
 //! Waiting for conditions.
 
-use std::thread;
 use std::time::{Duration, Instant};
-
-/// How many times as long as usual everything may take: a server under valgrind is many times slower. Read when the
-/// tests are built, which cargo does again when it changes.
-const PATIENCE: u64 = match option_env!("TRADEBUS_TEST_PATIENCE") {
-    None => 1,
-    Some(text) => match u64::from_str_radix(text, 10) {
-        Ok(factor) => factor,
-        Err(_) => panic!("TRADEBUS_TEST_PATIENCE is no whole number"),
-    },
-};
+use std::{env, thread};
 
 /// How long anything may take that a test waits for. Nothing takes a tenth of it on an idle machine;
 /// it is long because a machine that runs tests is not idle.
-pub const DEADLINE: Duration = Duration::from_secs(20 * PATIENCE);
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// [`DEADLINE`], as many times as `TRADEBUS_TEST_PATIENCE` says: a server under valgrind is many times slower, and one
+/// that has gigabytes to load needs minutes.
+pub fn deadline() -> Duration {
+    let factor = env::var("TRADEBUS_TEST_PATIENCE").map_or(1, |text| text.parse().expect("a whole number"));
+    DEADLINE * factor
+}
 
 /// Between two looks at a condition: short beside the start of a server, long beside a command.
 const STEP: Duration = Duration::from_millis(2);
@@ -31,14 +28,14 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 pub fn wait_for<T>(what: &str, attempt: impl FnMut() -> Option<T>) -> T {
     match poll(attempt) {
         Some(value) => value,
-        None => panic!("waited {DEADLINE:?} in vain: {what}"),
+        None => panic!("waited {:?} in vain: {what}", deadline()),
     }
 }
 
 /// Repeats `attempt` until it has a value or the deadline passes, for who has more to say than a
 /// name when it does.
 pub fn poll<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
-    let end = Instant::now() + DEADLINE;
+    let end = Instant::now() + deadline();
     loop {
         if let Some(value) = attempt() {
             return Some(value);

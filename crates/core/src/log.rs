@@ -272,7 +272,8 @@ impl<'s, 'a, S: Store<'a>> Log<'s, 'a, S> {
     /// WRONGTYPE, CORRUPT.
     pub fn finish(mut self) -> Outcome<Decision<'a>> {
         let retention = Retention::of_log(self.settings, self.clock.now);
-        if self.journal.is_flush_due(retention) {
+        // Repeats leave no trace: what is due is written with the next entry.
+        if !self.entries.is_empty() && self.journal.is_flush_due(retention) {
             let last = self.record(Key::Last)?;
             self.journal.flush(self.store, &mut self.records[last]);
         }

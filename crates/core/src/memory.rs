@@ -158,19 +158,29 @@ impl Memory {
     /// Any refusal, with its 1-based position when there are several events.
     pub fn publish(&mut self, requests: &[Request<'_>], settings: &Settings, now: Millis) -> Outcome<Vec<Receipt>> {
         self.expire(now);
-        let view = View::of(self);
-        let clock = Clock { now, behind: StreamId::ZERO };
-        let symbol = self.scope().name();
-        let mut session = Session::open(&view, symbol, settings, clock, self.journal.as_ref())?;
-        for (i, request) in requests.iter().enumerate() {
-            let judged = session.publish(request);
-            judged.map_err(|refusal| if requests.len() > 1 { refusal.at_event(i + 1) } else { refusal })?;
+        let mut behind = StreamId::ZERO;
+        loop {
+            let view = View::of(self);
+            let clock = Clock { now, behind };
+            let symbol = self.scope().name();
+            let mut session = Session::open(&view, symbol, settings, clock, self.journal.as_ref())?;
+            for (i, request) in requests.iter().enumerate() {
+                let judged = session.publish(request);
+                judged.map_err(|refusal| if requests.len() > 1 { refusal.at_event(i + 1) } else { refusal })?;
+            }
+            let Decision { plan, journal, receipts, .. } = session.finish()?;
+            let changes = Changes::of(plan, view);
+            if let Some(last) = self.used_up(&changes) {
+                behind = last;
+                continue;
+            }
+            // A command that adds nothing has nothing to remember.
+            if changes.first_append().is_some() {
+                self.journal = Some(journal);
+            }
+            self.apply(changes);
+            return Ok(receipts);
         }
-        let Decision { plan, journal, receipts, .. } = session.finish()?;
-        let changes = Changes::of(plan, view);
-        self.journal = Some(journal);
-        self.apply(changes);
-        Ok(receipts)
     }
 
     /// Does what a command with this event of a stream does.
@@ -182,16 +192,23 @@ impl Memory {
         request: &stream::Request<'_>,
         settings: &Settings,
         now: Millis,
-        check_schema: impl FnOnce() -> Outcome<()>,
+        check_schema: impl Fn() -> Outcome<()>,
     ) -> Outcome<Receipt> {
         self.expire(now);
-        let view = View::of(self);
-        let clock = Clock { now, behind: StreamId::ZERO };
-        let name = self.scope().name();
-        let Decision { plan, receipts, .. } = stream::publish(&view, name, settings, clock, request, check_schema)?;
-        let changes = Changes::of(plan, view);
-        self.apply(changes);
-        Ok(receipts[0])
+        let mut behind = StreamId::ZERO;
+        loop {
+            let view = View::of(self);
+            let clock = Clock { now, behind };
+            let name = self.scope().name();
+            let Decision { plan, receipts, .. } = stream::publish(&view, name, settings, clock, request, &check_schema)?;
+            let changes = Changes::of(plan, view);
+            if let Some(last) = self.used_up(&changes) {
+                behind = last;
+                continue;
+            }
+            self.apply(changes);
+            return Ok(receipts[0]);
+        }
     }
 
     /// Does what a command on the symbol's market does: `decide` asks for it and ends it. Gives what it replies, what it
@@ -214,9 +231,7 @@ impl Memory {
             let (reply, decision) = decide(Market::open(&view, self.scope().name(), settings, clock, &mut *engines))?;
             let market::Decision { plan, engines: touched, tally, triggered, .. } = decision;
             let changes = Changes::of(plan, view);
-            // As a server does, which writes nothing then.
-            let added = changes.first_append().and_then(|(name, id)| Some((self.added.get(name)?.0, id)));
-            if let Some((last, _)) = added.filter(|(last, id)| id <= last) {
+            if let Some(last) = self.used_up(&changes) {
                 behind = last;
                 continue;
             }
@@ -257,10 +272,14 @@ impl Memory {
 
     /// Deletes an entry of the log, as XDEL does.
     pub fn delete_entry(&mut self, id: StreamId) {
-        let name = self.key_name(Key::Log);
-        if let Some(Value::Stream(log)) = self.keys.get_mut(&name) {
-            if log.remove(&id).is_some() {
-                let highest = self.deleted.entry(name).or_default();
+        self.delete_entry_of(&self.key_name(Key::Log), id);
+    }
+
+    /// Deletes an entry of any stream, which is known by the name of its key, as XDEL does.
+    pub fn delete_entry_of(&mut self, name: &str, id: StreamId) {
+        if let Some(Value::Stream(entries)) = self.keys.get_mut(name) {
+            if entries.remove(&id).is_some() {
+                let highest = self.deleted.entry(name.to_owned()).or_default();
                 *highest = id.max(*highest);
             }
         }
@@ -291,18 +310,28 @@ impl Memory {
         }
     }
 
-    fn expire(&mut self, now: Millis) {
+    /// Drops what has expired, as every command does first.
+    pub fn expire(&mut self, now: Millis) {
         let due: Vec<_> = self.expiries.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone()).collect();
         for name in due {
             self.remove(&name);
         }
     }
 
-    fn remove(&mut self, name: &str) {
+    /// Deletes a key by its name, as DEL does.
+    pub fn remove(&mut self, name: &str) {
         self.keys.remove(name);
         self.expiries.remove(name);
         self.added.remove(name);
         self.deleted.remove(name);
+    }
+
+    /// The last id of the stream that is added to first, if the new id is not behind it: entries that were deleted have used
+    /// theirs up. A server writes nothing then.
+    fn used_up(&self, changes: &Changes) -> Option<StreamId> {
+        let (name, id) = changes.first_append()?;
+        let (last, _) = *self.added.get(name)?;
+        (id <= last).then_some(last)
     }
 
     fn apply(&mut self, changes: Changes) {

@@ -1,6 +1,7 @@
 //! One hash as a command sees it: the fields it read, and what it makes of them.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use crate::decimal::Decimal;
 use crate::plan::{HashPatch, Name, Text};
@@ -17,10 +18,16 @@ pub struct Record<'a> {
     /// Every stored field is in `fields`.
     is_whole: bool,
     fields: Vec<Field<'a>>,
+    /// The places in `fields` by name, once there are more than [`FIELDS_SCANNED`]; then of all of them.
+    places: BTreeMap<Name<'a>, usize>,
 }
 
 /// Fields that an entity has, with some to spare.
 const FIELDS_USUAL: usize = 32;
+
+/// Fields up to which a record is searched from the front: more than one event reads and sets. Those of a batch can name
+/// a hundred thousand, which would stop the server for minutes if each was found by a scan.
+const FIELDS_SCANNED: usize = 512;
 
 #[derive(Debug)]
 struct Field<'a> {
@@ -48,7 +55,8 @@ impl<'a> From<Option<&'a [u8]>> for Stored<'a> {
 impl<'a> Record<'a> {
     /// The hash at `slot`, nothing read yet.
     pub fn new<S: Store<'a>>(store: &S, slot: Slot) -> Record<'a> {
-        Record { slot, existed: store.exists(slot), changed: false, is_whole: false, fields: Vec::new() }
+        let (fields, places) = (Vec::new(), BTreeMap::new());
+        Record { slot, existed: store.exists(slot), changed: false, is_whole: false, fields, places }
     }
 
     /// Reads the whole hash, where that is cheap, and else the fields of `first`. A new one gets its fields in the
@@ -62,6 +70,7 @@ impl<'a> Record<'a> {
                 self.fields.extend(stored.into_iter().filter_map(named).map(|(name, value): (&'a str, &'a [u8])| {
                     Field { name: Cow::Borrowed(name), stored: Stored::Value(value), now: Some(Cow::Borrowed(value)) }
                 }));
+                self.note_places();
                 self.is_whole = true;
             }
         }
@@ -98,7 +107,7 @@ impl<'a> Record<'a> {
         let mut set_unread = Vec::new();
         for name in names {
             match self.position(&name) {
-                None => self.fields.push(Field { name, stored: Stored::Absent, now: None }),
+                None => self.push(Field { name, stored: Stored::Absent, now: None }),
                 Some(at) if self.fields[at].stored == Stored::Unread => set_unread.push(at),
                 Some(_) => {}
             }
@@ -185,7 +194,7 @@ impl<'a> Record<'a> {
             None => {
                 let is_known = self.is_whole || !self.existed;
                 let stored = if is_known { Stored::Absent } else { Stored::Unread };
-                self.fields.push(Field { name, stored, now: Some(value) });
+                self.push(Field { name, stored, now: Some(value) });
             }
         }
     }
@@ -224,9 +233,23 @@ impl<'a> Record<'a> {
         (!patch.set.is_empty() || !patch.delete.is_empty()).then_some(patch)
     }
 
-    /// Records have a dozen fields or two: a scan beats a map.
     fn position(&self, name: &str) -> Option<usize> {
-        self.fields.iter().position(|field| field.name == name)
+        match self.places.is_empty() {
+            true => self.fields.iter().position(|field| field.name == name),
+            false => self.places.get(name).copied(),
+        }
+    }
+
+    fn push(&mut self, field: Field<'a>) {
+        self.fields.push(field);
+        self.note_places();
+    }
+
+    fn note_places(&mut self) {
+        if self.fields.len() > FIELDS_SCANNED {
+            let unnoted = self.fields.iter().enumerate().skip(self.places.len());
+            self.places.extend(unnoted.map(|(at, field)| (field.name.clone(), at)));
+        }
     }
 }
 

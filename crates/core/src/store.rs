@@ -48,10 +48,13 @@ pub trait Store<'a> {
     fn hash_each(&self, slot: Slot, visit: &mut dyn FnMut(&[u8], &[u8]));
 }
 
-/// What conditions and candles read beside what events do.
+/// What conditions and candles read beside what events do, for the most part of sorted sets.
 pub trait MarketStore<'a>: Store<'a> {
     /// Calls `visit` with the members of a sorted set and their scores, lowest first, until it says stop.
     fn sorted_each(&self, slot: Slot, visit: &mut dyn FnMut(&[u8], i64) -> Flow);
+
+    /// Where a member is in a sorted set.
+    fn score(&self, slot: Slot, member: &str) -> Score;
 
     /// The highest score in a sorted set.
     fn highest_score(&self, slot: Slot) -> Option<i64>;
@@ -68,7 +71,7 @@ pub trait MarketStore<'a>: Store<'a> {
 }
 
 /// What a comparison of the store with its log reads beside what a decision does.
-pub trait Audit<'a>: Store<'a> {
+pub trait Audit<'a>: MarketStore<'a> {
     /// What a stream has ever had.
     ///
     /// # Errors
@@ -77,9 +80,6 @@ pub trait Audit<'a>: Store<'a> {
 
     /// When a key expires, Unix ms.
     fn expires_at(&self, slot: Slot) -> Option<Millis>;
-
-    /// Where a member is in a sorted set.
-    fn score(&self, slot: Slot, member: &str) -> Score;
 
     /// Calls `visit` with some members of a sorted set, from a cursor on that is 0 at first; gives the next cursor, 0
     /// at the end. What is a member all the while is visited, perhaps twice.

@@ -143,6 +143,31 @@ fn what_cannot_be_read_can_be_removed() {
     assert!(left(&desk).is_empty() && !desk.memory.members(Key::Conditions(Timeframe::M1)).contains(&"a".to_owned()));
 }
 
+/// As after an eviction. A condition that is in no index is not judged: who registers it again has that mended, and who
+/// subscribed is told again.
+#[test]
+fn a_lost_place_in_the_index_is_taken_again() {
+    for restart in [false, true] {
+        let mut desk = desk();
+        desk.memory.delete(Key::Conditions(Timeframe::M1));
+        if restart {
+            desk.restart();
+        }
+        assert!(desk.explain("a").is_err_and(|refusal| refusal.code == Code::Corrupt));
+        assert_eq!(desk.accept(candle(BARS, "9")), "");
+        desk.now += MINUTE;
+        assert_eq!(desk.accept(AGAIN), "a");
+        assert_eq!(desk.memory.members(Key::Conditions(Timeframe::M1)), ["a"]);
+        let work = desk.entries(Key::Work("bot")).len();
+        assert!(desk.explain("a").is_ok());
+        assert_eq!(desk.accept(candle(BARS + 1, "9")), "a");
+        assert_eq!(desk.entries(Key::Work("bot")).len(), work + 1);
+        let as_it_is = desk.snapshot();
+        desk.accept(AGAIN);
+        assert_eq!(desk.snapshot(), as_it_is, "it is not put there twice");
+    }
+}
+
 #[test]
 fn the_known_value_of_a_condition() {
     for name in [field::VALUE, field::VALUE_SINCE, field::VALUE_BEFORE] {

@@ -9,7 +9,7 @@ use crate::key::Key;
 use crate::plan::IndexPatch;
 use crate::record::Record;
 use crate::refusal::{Code, Outcome};
-use crate::store::{Flow, MarketStore};
+use crate::store::{Flow, MarketStore, Score};
 use crate::symbol::parse_word;
 use crate::time::{self, Millis};
 use crate::timeframe::Timeframe;
@@ -79,6 +79,11 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
                     )));
                 }
                 self.set_limits(at, request);
+                // Its place was lost, as by an eviction. Who asks for it wants to have it judged.
+                let index = self.store.open(Key::Conditions(known.timeframe))?;
+                if self.store.score(index, &id) == Score::Absent {
+                    self.begin(&id, at, expression, known.mode, known.timeframe)?;
+                }
             }
             None => self.add(&id, expression, request)?,
         }
@@ -87,14 +92,6 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
 
     fn add(&mut self, id: &str, expression: Expression, request: &Registration<'_>) -> Outcome<()> {
         let (timeframe, mode) = (request.timeframe, request.mode.unwrap_or_default());
-        let index = self.store.open(Key::Conditions(timeframe))?;
-        if self.store.len(index) >= CONDITIONS_MAX {
-            return Err(Code::TooBig.because(format!(
-                "{} has {CONDITIONS_MAX} conditions on {}, and more are not allowed",
-                self.symbol,
-                timeframe.as_str()
-            )));
-        }
         let at = self.record(Key::Condition(id))?;
         let record = &mut self.records[at];
         record.set(field::STATUS, Status::Active.as_str());
@@ -104,11 +101,27 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
         record.set(field::EXPRESSION, expression.as_str().to_owned());
         record.set(field::CREATED_AT, self.now);
         self.set_limits(at, request);
+        self.begin(id, at, expression, mode, timeframe)
+    }
 
+    /// Has a condition, whose record is `at`, judged from the next bar on.
+    fn begin(&mut self, id: &str, at: usize, expression: Expression, mode: Mode, timeframe: Timeframe) -> Outcome<()> {
+        let index = self.store.open(Key::Conditions(timeframe))?;
+        if self.store.len(index) >= CONDITIONS_MAX {
+            return Err(Code::TooBig.because(format!(
+                "{} has {CONDITIONS_MAX} conditions on {}, and more are not allowed",
+                self.symbol,
+                timeframe.as_str()
+            )));
+        }
         // Distinct and growing, so that the newest registration tells whether one was missed.
         let after = |last: Millis| last.saturating_add(1);
         let registered = self.store.highest_score(index).map_or(self.now, |last| after(last).max(self.now));
         let mut engine = self.engine(timeframe)?;
+        // What a lost condition, or a lost place of one, has left: a new one has none.
+        if engine.find(id).is_none() {
+            engine.subscriptions += self.store.len(self.store.open(Key::Subscriptions(id))?);
+        }
         let known = engine.add(self.store, id, expression, mode, registered)?;
         if known.value.is_some() {
             known.write(&mut self.records[at]);

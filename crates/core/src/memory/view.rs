@@ -51,7 +51,7 @@ impl<'a> Store<'a> for View<'a> {
     fn open(&self, key: Key<'_>) -> Outcome<Slot> {
         let name = self.memory.key_name(key);
         if self.memory.keys.get(&name).is_some_and(|value| value.key_type() != key.key_type()) {
-            return Err(Code::WrongType.because(format!("key {name} holds the wrong kind of value")));
+            return Err(Code::WrongType.because(format!("Operation against a key holding the wrong kind of value: {name}")));
         }
         let mut opened = self.opened.borrow_mut();
         let known = opened.iter().position(|(other, _)| *other == name);
@@ -135,6 +135,13 @@ impl<'a> MarketStore<'a> for View<'a> {
         }
     }
 
+    fn score(&self, slot: Slot, member: &str) -> Score {
+        match self.value(slot) {
+            Some(Value::SortedSet(members)) => members.get(member).map_or(Score::Absent, |&score| Score::Whole(score)),
+            _ => Score::Absent,
+        }
+    }
+
     fn highest_score(&self, slot: Slot) -> Option<i64> {
         match self.value(slot) {
             Some(Value::SortedSet(members)) => members.values().copied().max(),
@@ -162,13 +169,6 @@ impl<'a> Audit<'a> for View<'a> {
 
     fn expires_at(&self, slot: Slot) -> Option<Millis> {
         self.memory.expiries.get(&self.name(slot)).copied()
-    }
-
-    fn score(&self, slot: Slot, member: &str) -> Score {
-        match self.value(slot) {
-            Some(Value::SortedSet(members)) => members.get(member).map_or(Score::Absent, |&score| Score::Whole(score)),
-            _ => Score::Absent,
-        }
     }
 
     /// Three at a time, since going on is to be tried, by a digest that stays when others leave.

@@ -118,7 +118,10 @@ impl<'a> Store<'a> for View<'a> {
     }
 
     fn hash_all(&self, slot: Slot) -> Option<Vec<(&'a [u8], &'a [u8])>> {
-        self.fields(slot).map(|fields| fields.iter().collect())
+        match self.fields(slot)? {
+            fields @ Fields::Packed { .. } => Some(fields.iter().collect()),
+            Fields::Map(_) => None,
+        }
     }
 
     fn newest_id(&self, _slot: Slot) -> Option<StreamId> {

@@ -232,6 +232,8 @@ impl<'s> Survey<'s> {
         if pointer.contains('%') || !(pointer.is_empty() || pointer.starts_with('/')) {
             return Err(refused());
         }
+        // However often a reference is followed, it is looked up anew.
+        self.charge(pointer.len() as u64 / BYTES, place)?;
         let target = self.root.pointer(pointer);
         let target = target.ok_or_else(|| format!("a reference to {}, where nothing is", quoted(text.as_bytes())))?;
         self.subschema(target, place)

@@ -1,6 +1,6 @@
 //! JSON texts as the crate wants them: read by `serde_json`, with what is harmful in them refused or rewritten.
 
-use serde_json::{Number, Value};
+use serde_json::{Deserializer, Number, Value};
 
 use super::MAX_DIGITS;
 use crate::json::parse_object;
@@ -14,23 +14,26 @@ pub enum Unread {
     Number(String),
 }
 
+/// What the names begin with by which `serde_json` tells itself that an object stands for something else.
+const PRIVATE: &str = "$serde_json::private::";
+
 /// Reads a text that is one JSON object. Numbers are written out in it: the crate's arithmetic takes a thousand times as
 /// long for `1e-60` as for most other numbers.
 pub fn read(text: &[u8]) -> Result<Value, Unread> {
     parse_object(text).map_err(|error| Unread::Json(format!("at byte {}: {}", error.at, error.what)))?;
-    let forged = || Unread::Json("an object with a member '$serde_json::private::Number'".to_owned());
-    let mut value: Value = serde_json::from_slice(text).map_err(|_| forged())?;
-    // With exact numbers, `serde_json` takes an object whose only member has this name for a number. Nobody has such
-    // data but who wants an object to pass for a number.
-    match settle(&mut value)? == count_braces(text) {
-        true => Ok(value),
-        false => Err(forged()),
+    // `serde_json` takes an object whose first member has such a name for the number, or for the value of the JSON, that is
+    // the text below it. Nobody has such data but who wants one thing to pass for another.
+    if has_private_text(text) {
+        return Err(Unread::Json(format!("a text that begins with '{PRIVATE}'")));
     }
+    let mut value: Value = serde_json::from_slice(text).map_err(|error| Unread::Json(error.to_string()))?;
+    settle(&mut value)?;
+    Ok(value)
 }
 
-/// Writes numbers out, and counts objects.
-fn settle(value: &mut Value) -> Result<usize, Unread> {
-    Ok(match value {
+/// Writes numbers out.
+fn settle(value: &mut Value) -> Result<(), Unread> {
+    match value {
         Value::Number(number) => {
             let long = |text: &str| {
                 Unread::Number(format!("the number {} has more than {MAX_DIGITS} digits", quoted(text.as_bytes())))
@@ -40,27 +43,30 @@ fn settle(value: &mut Value) -> Result<usize, Unread> {
             if plain != text {
                 *number = plain.parse::<Number>().map_err(|_| long(text))?;
             }
-            0
+            Ok(())
         }
-        Value::Array(items) => items.iter_mut().map(settle).sum::<Result<usize, Unread>>()?,
-        Value::Object(members) => 1 + members.values_mut().map(settle).sum::<Result<usize, Unread>>()?,
-        Value::Null | Value::Bool(_) | Value::String(_) => 0,
-    })
+        Value::Array(items) => items.iter_mut().try_for_each(settle),
+        Value::Object(members) => members.values_mut().try_for_each(settle),
+        Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
+    }
 }
 
-/// The objects in a text that is JSON.
-fn count_braces(text: &[u8]) -> usize {
-    let (mut count, mut is_in_string, mut is_escaped) = (0, false, false);
-    for byte in text {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = true,
-            b'"' => is_in_string = !is_in_string,
-            b'{' if !is_in_string => count += 1,
-            _ => {}
+/// Whether a name or another string begins with [`PRIVATE`], in a text that is JSON.
+fn has_private_text(text: &[u8]) -> bool {
+    let text = std::str::from_utf8(text).unwrap_or_default();
+    // Of all escapes only this one can stand for a byte of it.
+    if !text.contains(PRIVATE) && !text.contains("\\u") {
+        return false;
+    }
+    let mut rest = text;
+    while let Some(open) = rest.find('"') {
+        let mut strings = Deserializer::from_str(&rest[open..]).into_iter::<String>();
+        match strings.next() {
+            Some(Ok(string)) if !string.starts_with(PRIVATE) => rest = &rest[open + strings.byte_offset()..],
+            _ => return true,
         }
     }
-    count
+    false
 }
 
 /// A number's text without an exponent; `None`: it has more than [`MAX_DIGITS`] digits.

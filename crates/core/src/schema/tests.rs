@@ -32,7 +32,7 @@ fn what_is_no_schema_or_no_end_is_refused() {
     check(r#"{"type":"object","type":"object"}"#, Code::BadJson, "twice");
     check(&format!("{}1{}", r#"{"not":"#.repeat(65), "}".repeat(65)), Code::BadJson, "64 levels");
     check(&" ".repeat(MAX_SIZE + 1), Code::TooBig, "65536 are allowed");
-    check(r#"{"$serde_json::private::Number":"1"}"#, Code::BadJson, "private::Number");
+    check(r#"{"$serde_json::private::Number":"1"}"#, Code::BadJson, "private::");
 
     check(r#"{"type":"objec"}"#, Code::BadField, "'/type'");
     check(r#"{"properties":[]}"#, Code::BadField, "'/properties'");
@@ -181,10 +181,43 @@ fn data_that_costs_too_much_is_refused() {
     let alternatives = each(r#"{"anyOf":[{"type":"string"},{"type":"null"}]}"#.to_owned());
     check(&alternatives, &list("1", 10), "at '/a/0'");
     check(&alternatives, &list("1", 30_000), "too large to say where");
+}
 
-    let forged = r#"{"a":{"\u0024serde_json::private::Number":"1"}}"#;
-    let refusal = compile(r#"{"properties":{"a":{"type":"number"}}}"#).check("t", forged.as_bytes());
-    assert_eq!(refusal.map_err(|refusal| refusal.code), Err(Code::BadJson));
+/// With exact numbers and raw values, `serde_json` reads some objects as something else.
+#[test]
+fn nothing_passes_for_something_else() {
+    let schema = compile(r#"{"properties":{"a":{"type":"number"},"b":{"const":{"c":1}}}}"#);
+    let check = |data: &str| {
+        let refusal = schema.check("t", data.as_bytes());
+        assert_eq!(refusal.map_err(|refusal| refusal.code), Err(Code::BadJson), "{data}");
+    };
+    check(r#"{"a":{"$serde_json::private::Number":"1"}}"#);
+    check(r#"{"a":{"\u0024serde_json::private::Number":"1"}}"#);
+    check(r#"{"b":{"$serde_json::private::RawValue":"{\"c\":1}"}}"#);
+    check(r#"{"b":{"$serde_json::private::\u0052awValue":"{\"c\":1}"}}"#);
+    check(r#"{"x":["{\"","\\"],"b":{"$serde_json::private::Raw\u0056alue":"{\"c\":1}"}}"#);
+    // A text may speak of it, and have any escapes.
+    assert_eq!(
+        schema.check("t", r#"{"x":"of $serde_json::private::Number","y":"\u00e9\"\ud83d\ude00\\"}"#.as_bytes()),
+        Ok(())
+    );
+}
+
+/// Definitions with long names, each of which asks for the next one twice: to look the names up takes minutes.
+#[test]
+fn a_schema_whose_references_are_long() {
+    const LEVELS: usize = 15;
+    let name = |level: usize| format!("{level:02}{}", "x".repeat(300_000));
+    let definition = |level: usize| {
+        let reference = format!(r##"{{"$ref":"#/$defs/{}"}}"##, name(level + 1));
+        format!(r#""{}":{{"allOf":[{reference},{reference}]}}"#, name(level))
+    };
+    let definitions: Vec<String> = (0..LEVELS).map(definition).collect();
+    let first = format!(r##"{{"$ref":"#/$defs/{}","$defs":{{"##, name(0));
+    let schema = format!(r#"{first}{},"{}":{{}}}}}}"#, definitions.join(","), name(LEVELS));
+    let refusal = Schema::compile(schema.as_bytes(), 16 << 20).expect_err("a schema that is too large");
+    assert_eq!(refusal.code, Code::BadField);
+    assert!(refusal.text.contains("too large"), "{refusal}");
 }
 
 /// What a trading system sends has a place, even when it is large.

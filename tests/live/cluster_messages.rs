@@ -1,0 +1,193 @@
+//! What subscribers hear of a cluster: on shard channels, which move with their slot, and on plain ones, at every node.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use redis::Value;
+
+use crate::support::{slot_of, text, wait_until, Client, Cluster, Message, Moves, Options, Route, ToCluster, Words};
+
+/// How many events are published.
+const EVENTS: usize = 600;
+
+/// How many events are published from one move to the next.
+const BETWEEN_MOVES: usize = 100;
+
+/// The events that were published: symbols, and the ids that were replied.
+type Published = Vec<(String, String)>;
+
+/// Publishes on the symbols in turns, and counts.
+fn publish(cluster: &Cluster, symbols: &[String], count: &AtomicUsize) -> Published {
+    let mut route = ToCluster::new(&cluster.ports());
+    let mut publish = |n: usize| {
+        let symbol = &symbols[n % symbols.len()];
+        let command = ["TRADE.PUBLISH", symbol, "trade.executed", "{}", "ID", &n.to_string()].words();
+        let reply = route.ask(symbol, &command).expect("no node goes");
+        count.fetch_add(1, Ordering::Relaxed);
+        (symbol.clone(), text(&reply).trim_matches('"').to_owned())
+    };
+    (0..EVENTS).map(&mut publish).collect()
+}
+
+/// Moves the slot of a symbol now and then, while it is published on.
+fn keep_moving(cluster: &Cluster, symbol: &str, count: &AtomicUsize) -> Moves {
+    let (slot, mut moves) = (slot_of(symbol), Moves::default());
+    for next in (BETWEEN_MOVES..EVENTS).step_by(BETWEEN_MOVES) {
+        wait_until("some events", || count.load(Ordering::Relaxed) >= next);
+        moves.keys += cluster.reshard(slot, (cluster.owner(slot) + 1) % 3);
+        moves.slots += 1;
+    }
+    moves
+}
+
+/// Publishes on the symbols while the slot of the first one moves and others listen.
+fn with_moves<T: Send>(
+    cluster: &Cluster,
+    symbols: &[String],
+    listen: impl FnOnce() -> T + Send,
+) -> (Published, Moves, T) {
+    let count = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let listening = scope.spawn(listen);
+        let moving = scope.spawn(|| keep_moving(cluster, &symbols[0], &count));
+        let published = publish(cluster, symbols, &count);
+        (published, moving.join().expect("moves"), listening.join().expect("a listener"))
+    })
+}
+
+/// An entry id as numbers: as text 9 would come behind 10.
+fn number(id: &str) -> (u64, u64) {
+    let (ms, sequence) = id.split_once('-').expect("an entry id");
+    (ms.parse().expect("ms"), sequence.parse().expect("a sequence"))
+}
+
+/// Who follows a shard channel as docs/consuming.md says: it listens where the slot is, and reads the log whenever it
+/// begins to listen and when something is missing.
+struct Follower<'c> {
+    cluster: &'c Cluster,
+    symbol: String,
+    /// For the log.
+    route: ToCluster,
+    seen: Vec<String>,
+    heard: BTreeSet<String>,
+    subscriptions: u32,
+    gaps: u32,
+}
+
+impl<'c> Follower<'c> {
+    fn new(cluster: &'c Cluster, symbol: &str) -> Follower<'c> {
+        let route = ToCluster::new(&cluster.ports());
+        let (seen, heard) = (Vec::new(), BTreeSet::new());
+        Follower { cluster, symbol: symbol.to_owned(), route, seen, heard, subscriptions: 0, gaps: 0 }
+    }
+
+    /// Follows until `count` events are known.
+    fn follow(mut self, count: usize) -> Follower<'c> {
+        while self.seen.len() < count {
+            let mut client = self.cluster.client(self.cluster.owner(slot_of(&self.symbol)));
+            client.send(format!("SSUBSCRIBE trades:{{{}}}:trade.executed", self.symbol));
+            while self.take(&mut client) && self.seen.len() < count {}
+        }
+        self
+    }
+
+    /// Takes what comes next; `false` when it says that the channel is elsewhere.
+    fn take(&mut self, client: &mut Client) -> bool {
+        let parts = match client.receive().expect("a message in time") {
+            Value::Array(parts) => parts,
+            Value::ServerError(error) if error.code() == "MOVED" => return false,
+            other => panic!("neither message nor confirmation: {}", text(&other)),
+        };
+        match text(&parts[0]).trim_matches('"') {
+            "ssubscribe" => {
+                self.subscriptions += 1;
+                self.read_on();
+            }
+            "smessage" => self.hear(&parts[2]),
+            "sunsubscribe" => return false,
+            other => panic!("{other}"),
+        }
+        true
+    }
+
+    fn hear(&mut self, message: &Value) {
+        let Value::BulkString(message) = message else { panic!("a message, not {}", text(message)) };
+        let message: serde_json::Value = serde_json::from_slice(message).expect("JSON");
+        let [id, prev_id] = ["id", "prev_id"].map(|name| message[name].as_str().expect("an id").to_owned());
+        assert!(self.heard.insert(id.clone()), "{id} came twice");
+        if number(&prev_id) > self.last() {
+            self.gaps += 1;
+            self.read_on();
+        }
+        if number(&id) > self.last() {
+            self.seen.push(id);
+        }
+    }
+
+    fn last(&self) -> (u64, u64) {
+        self.seen.last().map_or((0, 0), |id| number(id))
+    }
+
+    fn read_on(&mut self) {
+        let (ms, sequence) = self.last();
+        let (log, from) = (format!("trade:{{{}}}:events", self.symbol), format!("({ms}-{sequence}"));
+        let reply = self.route.ask(&self.symbol, &["XRANGE", &log, &from, "+"].words()).expect("no node goes");
+        let Value::Array(entries) = reply else { panic!("XRANGE: {}", text(&reply)) };
+        for entry in entries {
+            let Value::Array(parts) = entry else { panic!("an entry, not {}", text(&entry)) };
+            self.seen.push(text(&parts[0]).trim_matches('"').to_owned());
+        }
+    }
+}
+
+#[test]
+fn a_subscriber_of_a_shard_channel_follows_its_slot() {
+    let cluster = Cluster::start(3, 1, &Options::new().module_args("pubsub sharded"));
+    let symbols = cluster.symbols_on(0, 2);
+    let listen = || {
+        thread::scope(|scope| {
+            let each = EVENTS / symbols.len();
+            let followers = symbols.iter().map(|symbol| Follower::new(&cluster, symbol));
+            let following: Vec<_> = followers.map(|follower| scope.spawn(move || follower.follow(each))).collect();
+            following.into_iter().map(|follower| follower.join().expect("a follower")).collect::<Vec<_>>()
+        })
+    };
+    let (published, moves, followers) = with_moves(&cluster, &symbols, listen);
+    for follower in &followers {
+        let of_symbol = published.iter().filter(|(symbol, _)| *symbol == follower.symbol);
+        let wanted: Vec<_> = of_symbol.map(|(_, id)| id.clone()).collect();
+        assert_eq!(follower.seen, wanted, "each once, in order");
+        let Follower { symbol, heard, subscriptions, gaps, .. } = follower;
+        println!(
+            "{symbol}: {} of {} heard, {gaps} gaps, {subscriptions} subscriptions; {moves}",
+            heard.len(),
+            wanted.len()
+        );
+    }
+    let [moved, stayed] = followers.as_slice() else { panic!("two followers") };
+    assert!(moved.subscriptions > 1, "its slot has moved");
+    assert_eq!((stayed.subscriptions, stayed.gaps), (1, 0), "nothing is missed where nothing moves");
+}
+
+#[test]
+fn every_node_tells_each_message_once() {
+    let cluster = Cluster::start(3, 1, &Options::new());
+    let symbols = vec![cluster.symbols_on(0, 1).remove(0), cluster.symbols_on(1, 1).remove(0)];
+    let mut subscribers: Vec<_> = (0..6).map(|node| cluster.server(node).subscribe("PSUBSCRIBE trades:*")).collect();
+    let (mut published, moves, ()) = with_moves(&cluster, &symbols, || ());
+    published.sort_unstable();
+    for (node, subscriber) in subscribers.iter_mut().enumerate() {
+        let told = subscriber.take(EVENTS);
+        let id_of = |message: &Message| {
+            let json = message.json();
+            let [symbol, id] = ["symbol", "id"].map(|name| json[name].as_str().expect("a text").to_owned());
+            (symbol, id)
+        };
+        let mut told: Vec<_> = told.iter().map(id_of).collect();
+        told.sort_unstable();
+        assert_eq!(told, published, "node {node}");
+        subscriber.assert_silent();
+    }
+    println!("{EVENTS} events heard at 6 nodes; {moves}");
+}
