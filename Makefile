@@ -1,7 +1,7 @@
 # Shortcuts only: whatever these do, the commands below do it without make.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers build run test test-all fmt lint bench deny docs clean
+.PHONY: help setup servers build run test test-all soak scale fuzz memcheck fmt lint bench deny docs clean
 
 # An environment may have a SERVER of its own, with another meaning.
 ifneq ($(origin SERVER),command line)
@@ -33,6 +33,18 @@ test: build ## Run all tests, the live ones against a Redis and a Valkey, or SER
 
 test-all: build ## Run all tests, the live ones against all servers of `make servers`; write them into README.md
 	scripts/test-all
+
+soak: build ## Do to servers under load what production does, for SOAK_SECONDS=60; SERVER as above
+	$(if $(SERVER),TRADEBUS_TEST_SERVER="$$(scripts/servers '$(SERVER)')") cargo test --test soak
+
+scale: build ## Measure with millions of orders, events and symbols, and whether memory stays flat; takes a while
+	$(if $(SERVER),TRADEBUS_TEST_SERVER="$$(scripts/servers '$(SERVER)')") cargo test --release --test scale
+
+fuzz: setup ## Feed the core what nobody should send it, for a moment each; scripts/fuzz has more
+	scripts/fuzz smoke
+
+memcheck: build ## Run the live tests with the servers under valgrind; takes an hour or two
+	scripts/memcheck
 
 fmt: ## Format the source
 	cargo fmt --all

@@ -64,12 +64,7 @@ fn strike(cluster: &mut Cluster, fault: Fault, slot: u16, chance: &mut Chance) {
     // Nodes stand as masters, then their replicas in the same order; who leads changes, who belongs together does not.
     let partner = (owner + MASTERS) % (2 * MASTERS);
     match fault {
-        Fault::Migrate if can_migrate_slots() => {
-            cluster.migrate(&[slot], to);
-            let end = cluster.await_migration(owner);
-            assert_eq!(end, "success", "the migration of slot {slot}");
-            cluster.await_owner(slot, to);
-        }
+        Fault::Migrate if can_migrate_slots() => cluster.migrate_whole(&[slot], to),
         Fault::Reshard | Fault::Migrate => {
             cluster.reshard(slot, to);
         }
