@@ -206,10 +206,20 @@ const COMMANDS: [(&str, Run); 30] = [
     ("created", |desk| publish(desk, "order.created", r#"{"order_id":"n","volume":1}"#, None)),
     ("created-again", |desk| publish(desk, "order.created", r#"{"order_id":"o","volume":9}"#, Some("0"))),
     ("fill", |desk| {
-        publish(desk, "order.partially_filled", r#"{"order_id":"o","fill_id":"h","fill_volume":2,"fill_price":5}"#, None)
+        publish(
+            desk,
+            "order.partially_filled",
+            r#"{"order_id":"o","fill_id":"h","fill_volume":2,"fill_price":5}"#,
+            None,
+        )
     }),
     ("fill-again", |desk| {
-        publish(desk, "order.partially_filled", r#"{"order_id":"o","fill_id":"f","fill_volume":1,"fill_price":2650}"#, None)
+        publish(
+            desk,
+            "order.partially_filled",
+            r#"{"order_id":"o","fill_id":"f","fill_volume":1,"fill_price":2650}"#,
+            None,
+        )
     }),
     ("filled", |desk| publish(desk, "order.filled", r#"{"order_id":"o","price":7}"#, None)),
     ("modified", |desk| publish(desk, "order.modified", r#"{"order_id":"o","volume":5,"price":"6"}"#, None)),

@@ -196,8 +196,9 @@ fn nothing_is_closed_while_writes_are_paused() {
 }
 
 fn signal(pid: &str, signal: &str) {
-    let status = Command::new("kill").args([signal, pid]).status().expect("kill");
-    assert!(status.success(), "kill {signal} {pid}: {status}");
+    let kill = format!("kill {signal} {pid}");
+    let status = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
+    assert!(status.success(), "{kill}: {status}");
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn rebuild(desk: &mut Desk, entries: usize) {
     let (reply, (times, slices), high) = rebuild_all(desk, |desk| {
         desk.client.run(publish);
     });
-    assert!(reply["\"read\""].parse::<usize>().expect("a number") >= entries, "{reply:?}");
+    assert!(reply["read"].parse::<usize>().expect("a number") >= entries, "{reply:?}");
     desk.print(&format!("TRADE.REBUILD, each of {slices} slices"), 20.0, times);
     println!("  its fold took {} at most", mib(high - before));
 }

@@ -22,14 +22,15 @@ fn fill(at: usize, id: usize) -> Vec<String> {
 pub fn run() {
     let orders = sized(1_000_000);
     let sample = sized(20_000).min(orders / 10);
-    let options = || Options::new().module_args("stream-maxlen 10000").append_only();
+    let options = || Options::new().append_only();
     let mut desk = Desk::start(options());
     desk.accept_all((0..sample).map(created));
     let few =
         desk.report(&format!("TRADE.PUBLISH of a fill, {sample} live orders"), 2.0, (0..sample).map(|at| fill(at, at)));
-    let before = desk.used();
+    let without_log = |desk: &mut Desk| desk.used() - desk.client.int("MEMORY USAGE trade:{S}:events SAMPLES 0");
+    let before = without_log(&mut desk);
     desk.accept_all((sample..orders).map(created));
-    println!("  {} an order, without its log entry", (desk.used() - before) / (orders - sample).max(1) as i64);
+    println!("  {} bytes an order, beside the log", (without_log(&mut desk) - before) / (orders - sample) as i64);
     println!("  {orders} live orders: used {}, resident {}", mib(desk.used()), mib(desk.resident()));
 
     let anywhere = (0..sample).map(|at| fill((at * 7_919) % orders, sample + at));
@@ -56,12 +57,13 @@ fn symbols_among_orders(desk: &mut Desk) {
     desk.print("TRADE.SYMBOLS COUNT 1000", 10.0, times);
 }
 
-/// Its log is trimmed, so a rebuild skips most orders; their ids in the index are compared all the same.
+/// The fold has every order whose first event is in the log still.
 fn rebuild(desk: &mut Desk) {
     let before = desk.used();
     let (reply, times, high) = rebuild_all(desk, |_| {});
     desk.print(&format!("TRADE.REBUILD, each of {} slices", times.1), 20.0, times.0);
-    println!("  its fold took {} at most; {reply:?}", mib(high - before));
+    let [read, entities, skipped] = ["read", "entities", "skipped"].map(|name| &reply[name]);
+    println!("  {read} entries, {entities} orders, {skipped} skipped; its fold took {} at most", mib(high - before));
 }
 
 fn restarts(mut desk: Desk, options: &dyn Fn() -> Options) {
@@ -77,7 +79,7 @@ fn restarts(mut desk: Desk, options: &dyn Fn() -> Options) {
         }
         server.stop(Stop::Shutdown);
         let begun = Instant::now();
-        server.start_again(if kept { options() } else { Options::new().module_args("stream-maxlen 10000") });
+        server.start_again(if kept { options() } else { Options::new() });
         println!("  started again from {what} in {:.1} s ({})", begun.elapsed().as_secs_f64(), mib(size));
         desk = Desk::of(server);
         let found = desk.client.map("TRADE.STATS S");

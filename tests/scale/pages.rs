@@ -63,12 +63,13 @@ pub fn rebuild_all(
         let from = from.map_or(String::new(), |next| format!(" FROM {next}"));
         let (time, reply) = desk.timed(format!("TRADE.REBUILD S{from} DRYRUN"));
         let Value::Array(parts) = reply else { panic!("TRADE.REBUILD replies an array") };
-        last = parts.chunks_exact(2).map(|pair| (text(&pair[0]), text(&pair[1]))).collect();
+        let name = |name: &Value| text(name).trim_matches('"').to_owned();
+        last = parts.chunks_exact(2).map(|pair| (name(&pair[0]), text(&pair[1]))).collect();
         high = high.max(desk.used());
         between(desk);
         (time, cursor(&parts[1]))
     });
-    assert_eq!(last["\"differing\""], "0", "{last:?}");
+    assert_eq!(last["differing"], "0", "{last:?}");
     let slices = taken.len();
     (last, (Times::of(taken), slices), high)
 }

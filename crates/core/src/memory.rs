@@ -192,15 +192,18 @@ impl Memory {
         request: &stream::Request<'_>,
         settings: &Settings,
         now: Millis,
-        check_schema: impl Fn() -> Outcome<()>,
+        check_schema: impl FnOnce() -> Outcome<()>,
     ) -> Outcome<Receipt> {
         self.expire(now);
         let mut behind = StreamId::ZERO;
+        // What fits once fits again with another id.
+        let mut check_schema = Some(check_schema);
         loop {
             let view = View::of(self);
             let clock = Clock { now, behind };
             let name = self.scope().name();
-            let Decision { plan, receipts, .. } = stream::publish(&view, name, settings, clock, request, &check_schema)?;
+            let check = || check_schema.take().map_or(Ok(()), |check| check());
+            let Decision { plan, receipts, .. } = stream::publish(&view, name, settings, clock, request, check)?;
             let changes = Changes::of(plan, view);
             if let Some(last) = self.used_up(&changes) {
                 behind = last;

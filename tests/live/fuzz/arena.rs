@@ -10,7 +10,7 @@ use crate::support::{text, Client, Options, Server, Stop, Subscriber};
 use crate::twin::server_ms;
 
 /// What sequences change, as each finds it.
-const SETTINGS: [&str; 16] = [
+const SETTINGS: [&str; 15] = [
     "lifecycle lenient",
     "pubsub classic",
     "stream-maxlen 1000000",
@@ -26,7 +26,6 @@ const SETTINGS: [&str; 16] = [
     "scan-limit 2000",
     "any-db no",
     "consumer-groups ''",
-    "bar-grace 3600000",
 ];
 
 /// Steps between two looks at everything.
@@ -119,7 +118,8 @@ impl Arena {
         for (place, steps) in course.steps.chunks(course.pipeline).enumerate() {
             let sent: Vec<_> = steps.iter().map(|step| step.words(origin)).collect();
             self.listen(&mut progress)?;
-            let is_gap = sent.iter().fold(false, |is_gap, words| progress.note(words) || is_gap);
+            let mut is_gap = false;
+            sent.iter().for_each(|words| is_gap |= progress.note(words));
             sent.iter().for_each(|words| client.send(words));
             for words in &sent {
                 let reply = client.receive().map_err(|error| fault("crash", format!("{}: {error}", line(words))))?;

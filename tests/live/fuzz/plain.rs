@@ -94,7 +94,7 @@ impl Generator<'_> {
                 .with("local e = redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3], 'COUNT', 2) for _, x in ipairs(e) do redis.call('XDEL', KEYS[1], x[1]) end return #e")
                 .with("1")
                 .with(stream)
-                .and(*self.random.pick(&["XRANGE - +", "XREVRANGE + -"])),
+                .and(self.random.pick(&["XRANGE - +", "XREVRANGE + -"])),
             25 => Step::of("XTRIM").with(stream).and("MAXLEN").with(self.random.word("0 1 2 10")),
             26 => Step::of("XSETID").with(stream).with(at(self.random.between(0, 200 * 60_000)) + "-0"),
             27 => Step::of("XGROUP DESTROY").with(stream).and("g1"),

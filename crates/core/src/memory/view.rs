@@ -51,7 +51,9 @@ impl<'a> Store<'a> for View<'a> {
     fn open(&self, key: Key<'_>) -> Outcome<Slot> {
         let name = self.memory.key_name(key);
         if self.memory.keys.get(&name).is_some_and(|value| value.key_type() != key.key_type()) {
-            return Err(Code::WrongType.because(format!("Operation against a key holding the wrong kind of value: {name}")));
+            return Err(
+                Code::WrongType.because(format!("Operation against a key holding the wrong kind of value: {name}"))
+            );
         }
         let mut opened = self.opened.borrow_mut();
         let known = opened.iter().position(|(other, _)| *other == name);
