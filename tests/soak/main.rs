@@ -46,9 +46,8 @@ const COURSES: [(&str, Course); 4] = [
 
 fn main() -> ExitCode {
     let seconds = number("SOAK_SECONDS").unwrap_or(60);
-    let seed = number("SOAK_SEED").unwrap_or_else(|| {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-    });
+    let seed = number("SOAK_SEED")
+        .unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()));
     println!("{}: {seconds} s of faults, SOAK_SEED={seed}", support::server_version());
     let begin = Instant::now();
     let courses: Vec<_> = (1..)
