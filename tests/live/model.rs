@@ -1,10 +1,10 @@
-//! Random sequences of commands, on a server and on the model of it in memory. They must agree on every reply, word by word,
-//! on every message, and after each command on the keys, values and expiries of its symbol; at the end, on all.
+//! Random sequences of commands, on a server and on the model of it in memory. They must agree on every reply, word by
+//! word, on every message, and after each command on the keys, values and expiries of its symbol; at the end, on all.
 //!
 //! The model takes the time as an argument, and the server has its own. So the server's time is asked before and behind
-//! each command, in one go with it, and for one of the milliseconds in between, a few as a rule, the model must agree with
-//! all that the server did. A command that runs while a key expires could rightly go either way: such a moment is waited
-//! out beforehand.
+//! each command, in one go with it, and for one of the milliseconds in between, a few as a rule, the model must agree
+//! with all that the server did. A command that runs while a key expires could rightly go either way: such a moment is
+//! waited out beforehand.
 //!
 //! Seed and length are set as [`crate::fuzz`] says: `TRADEBUS_FUZZ_ROUNDS=5000 cargo test --release --test live model`.
 

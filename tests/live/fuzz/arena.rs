@@ -233,16 +233,15 @@ fn values(client: &mut Client) -> BTreeMap<String, String> {
 }
 
 impl Progress {
-    /// Takes note of what a command may do to others; says whether messages before and behind it do not belong together.
+    /// Takes note of what a command may do to others; says whether messages before and behind it do not belong
+    /// together.
     fn note(&mut self, words: &[String]) -> bool {
-        const SPOILERS: [&str; 26] = [
+        const SPOILERS: [&str; 19] = [
             "DEL", "HSET", "HDEL", "SET", "ZADD", "ZREM", "RENAME", "PEXPIRE", "PERSIST", "COPY", "RPUSH", "APPEND",
-            "XADD", "XDEL", "XTRIM", "XSETID", "MOVE", "UNLINK", "HINCRBY", "SETRANGE", "RESTORE", "SREM", "LPUSH",
-            "INCR", "EXPIRE", "SADD",
+            "XADD", "XTRIM", "XSETID", "MOVE", "UNLINK", "HINCRBY", "SETRANGE",
         ];
         let name = words[0].as_str();
-        let is_script = name == "EVAL"
-            && (words[1].contains("XDEL") || words[1].contains("RESTORE") || words[1].contains("ARGV[1], KEYS[1]"));
+        let is_script = name == "EVAL" && ["XDEL", "RESTORE"].iter().any(|write| words[1].contains(write));
         if SPOILERS.contains(&name) || is_script {
             self.spoiled
                 .extend(words.iter().filter_map(|word| Some(word.split_once('{')?.1.split_once('}')?.0.to_owned())));

@@ -1,11 +1,27 @@
-//! Plain commands on our keys, and what else a server is told to do while we work: what the generator knows of our keys is
-//! used against them.
+//! Plain commands on our keys, and what else a server is told to do while we work: what the generator knows of our
+//! keys is used against them.
 
 use super::generator::{Generator, STREAMS};
 use super::step::{at, Step};
 
 /// Databases that sequences use.
 const DATABASES: [&str; 2] = ["0", "1"];
+
+/// A dump of a key under another's name.
+const RESTORE: &str =
+    "local d = redis.call('DUMP', KEYS[1]) if d then return redis.call('RESTORE', KEYS[2], 0, d, 'REPLACE') end";
+
+/// The first or the last entries of a stream, whatever their ids.
+const DELETE_ENTRIES: &str = "local entries = redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3], 'COUNT', 2) \
+     for _, entry in ipairs(entries) do redis.call('XDEL', KEYS[1], entry[1]) end return #entries";
+
+/// The first entries of a stream, as read by a group, if there is one.
+const ACKNOWLEDGE: &str = "local entries = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 2) \
+     for _, entry in ipairs(entries) do redis.pcall('XACK', KEYS[1], 'g1', entry[1]) end return #entries";
+
+/// Commands in one script, each with its number of words before it; the reply is that of the last.
+const IN_A_SCRIPT: &str = "local i, last = 1, false while i <= #ARGV do local n = tonumber(ARGV[i]) \
+     last = redis.pcall(unpack(ARGV, i + 1, i + n)) i = i + n + 1 end return last";
 
 impl Generator<'_> {
     /// A key of ours, of any kind, most of which exist.
@@ -57,8 +73,8 @@ impl Generator<'_> {
 
     fn field(&mut self) -> &'static str {
         self.random.word(
-            "status version volume filled_volume created_at updated_at last_event_id entry_price direction :log_id :seen \
-             order.created expression timeframe mode trigger_count value c1 bot1 f1 1m 5m contract_size position_mode \
+            "status version volume filled_volume created_at updated_at last_event_id entry_price direction :log_id \
+             :seen order.created expression timeframe mode trigger_count value c1 bot1 f1 1m 5m contract_size position_mode \
              policy.updated :types :generations",
         )
     }
@@ -81,20 +97,17 @@ impl Generator<'_> {
             16 => Step::of("COPY").with(key.clone()).with(key).and("DB 1 REPLACE"),
             17 => Step::of("RPUSH").with(key).and("a b"),
             18 => Step::of("APPEND").with(key).with(self.junk()),
-            // A dump of another key under this name, without a word of its bytes.
-            19 => Step::of("EVAL")
-                .with("local d = redis.call('DUMP', KEYS[1]) if d then return redis.call('RESTORE', KEYS[2], 0, d, 'REPLACE') end")
-                .with("2")
-                .with(key)
-                .with(other),
-            20..=21 => Step::of("XADD").with(stream).with(self.random.word("* * 1-1 18446744073709551615-18446744073709551615"))
+            19 => Step::of("EVAL").with(RESTORE).with("2").with(key).with(other),
+            20..=21 => Step::of("XADD")
+                .with(stream)
+                .with(self.random.word("* * 1-1 18446744073709551615-18446744073709551615"))
                 .with(self.random.word("type data ts x open"))
                 .with(self.random.word("order.created {} 5 nonsense")),
-            22..=24 => Step::of("EVAL")
-                .with("local e = redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3], 'COUNT', 2) for _, x in ipairs(e) do redis.call('XDEL', KEYS[1], x[1]) end return #e")
-                .with("1")
-                .with(stream)
-                .and(self.random.pick(&["XRANGE - +", "XREVRANGE + -"])),
+            22..=24 => Step::of("EVAL").with(DELETE_ENTRIES).with("1").with(stream).and(if self.random.one_in(2) {
+                "XRANGE - +"
+            } else {
+                "XREVRANGE + -"
+            }),
             25 => Step::of("XTRIM").with(stream).and("MAXLEN").with(self.random.word("0 1 2 10")),
             26 => Step::of("XSETID").with(stream).with(at(self.random.between(0, 200 * 60_000)) + "-0"),
             27 => Step::of("XGROUP DESTROY").with(stream).and("g1"),
@@ -131,11 +144,12 @@ impl Generator<'_> {
         let stream = self.stream_key();
         let step = match self.random.below(14) {
             0..=2 => Step::of("XGROUP CREATE").with(stream).and("g1 0"),
-            3..=5 => Step::of("XREADGROUP GROUP g1 reader COUNT").with(self.random.word("1 5")).and("STREAMS").with(stream).and(">"),
-            6 => Step::of("EVAL")
-                .with("local e = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 2) for _, x in ipairs(e) do pcall(redis.call, 'XACK', KEYS[1], 'g1', x[1]) end return #e")
-                .with("1")
-                .with(stream),
+            3..=5 => Step::of("XREADGROUP GROUP g1 reader COUNT")
+                .with(self.random.word("1 5"))
+                .and("STREAMS")
+                .with(stream)
+                .and(">"),
+            6 => Step::of("EVAL").with(ACKNOWLEDGE).with("1").with(stream),
             7 => Step::of("HELLO").with(self.random.word("2 3")),
             8 => Step::of("XINFO STREAM").with(stream),
             9 => Step::of("SELECT").with(*self.random.pick(&DATABASES)),
@@ -200,13 +214,7 @@ impl Generator<'_> {
         let count = 1 + self.random.below(4);
         let within: Vec<_> = (0..count).map(|_| self.command()).collect();
         if self.random.one_in(3) {
-            // Each command with its number of words before it.
-            let mut step = Step::of("EVAL")
-                .with(
-                    "local i, last = 1, false while i <= #ARGV do local n = tonumber(ARGV[i]) \
-                     last = redis.pcall(unpack(ARGV, i + 1, i + n)) i = i + n + 1 end return last",
-                )
-                .with("0");
+            let mut step = Step::of("EVAL").with(IN_A_SCRIPT).with("0");
             for Step(words) in within.into_iter().filter(|step| step.0.len() < 100) {
                 step = step.with(words.len().to_string());
                 step.0.extend(words);

@@ -8,8 +8,8 @@ use tradebus_core::stream_id::StreamId;
 /// The commands that are done by hand, the key behind each.
 pub const COMMANDS: [&str; 7] = ["DEL", "HSET", "HDEL", "SET", "ZADD", "ZREM", "XDEL"];
 
-/// Whether a command by hand can be followed. What an engine stands for is believed while the newest candle and the index are
-/// the ones it knows: a server may see a change of these keys later than a model that looks each time.
+/// Whether a command by hand can be followed. What an engine stands for is believed while the newest candle and the
+/// index are the ones it knows: a server may see a change of these keys later than a model that looks each time.
 pub fn is_followed(words: &[String]) -> bool {
     let key = &words[1];
     let is_believed = key.starts_with("market:") && !key.ends_with(":forming");

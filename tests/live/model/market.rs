@@ -1,5 +1,5 @@
-//! MARKET and COND commands as the model does them. No engine is kept from one command to the next, while the server keeps
-//! its own: that it does so must not show.
+//! MARKET and COND commands as the model does them. No engine is kept from one command to the next, while the server
+//! keeps its own: that it does so must not show.
 
 use tradebus_core::candle::Candle;
 use tradebus_core::condition::{field, Condition, Mode, Status};
