@@ -13,7 +13,7 @@ use std::{env, thread};
 
 use redis::FromRedisValue as _;
 
-use crate::support::{wait_until, Client, Options, Server};
+use crate::support::{wait_until, Client, Options, Random, Server};
 
 /// How long a process or the server may take for a command.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -267,12 +267,11 @@ fn two_executors_are_killed_again_and_again() {
                 let server = &server;
                 scope.spawn(move || {
                     let mut client = server.client();
-                    let mut seed: u32 = 0x9e37_79b9_u32.wrapping_mul(number) ^ u32::from(kind.as_bytes()[0]);
+                    let mut random = Random::new(number);
                     let end = Instant::now() + 3 * PATIENCE;
                     while !is_done(&mut client, kind, kind) {
                         assert!(Instant::now() < end, "{kind}: killed again and again, and not done");
-                        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                        let allowed = usize::try_from(seed >> 27).expect("5 bits");
+                        let allowed = random.below(32);
                         run_executor(server, kind, kind, &settings, |sent| {
                             sent == allowed || is_done(&mut client, kind, kind)
                         });

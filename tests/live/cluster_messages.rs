@@ -11,47 +11,60 @@ use crate::support::{slot_of, text, wait_until, Client, Cluster, Message, Moves,
 /// How many events are published.
 const EVENTS: usize = 600;
 
-/// How many events are published from one move to the next.
+/// How many events are published from one move to the next. A move takes place among the events behind it, and is over when
+/// as many more have been published: however fast the machine is, nobody has heard all before the slot has moved.
 const BETWEEN_MOVES: usize = 100;
 
 /// The events that were published: symbols, and the ids that were replied.
 type Published = Vec<(String, String)>;
 
+/// How far both have come.
+#[derive(Default)]
+struct Progress {
+    events: AtomicUsize,
+    moves: AtomicUsize,
+}
+
 /// Publishes on the symbols in turns, and counts.
-fn publish(cluster: &Cluster, symbols: &[String], count: &AtomicUsize) -> Published {
+fn publish(cluster: &Cluster, symbols: &[String], progress: &Progress) -> Published {
     let mut route = ToCluster::new(&cluster.ports());
     let mut publish = |n: usize| {
+        let due = (n / BETWEEN_MOVES).saturating_sub(1);
+        wait_until("the moves so far", || progress.moves.load(Ordering::Relaxed) >= due);
         let symbol = &symbols[n % symbols.len()];
         let command = ["TRADE.PUBLISH", symbol, "trade.executed", "{}", "ID", &n.to_string()].words();
         let reply = route.ask(symbol, &command).expect("no node goes");
-        count.fetch_add(1, Ordering::Relaxed);
+        progress.events.fetch_add(1, Ordering::Relaxed);
         (symbol.clone(), text(&reply).trim_matches('"').to_owned())
     };
     (0..EVENTS).map(&mut publish).collect()
 }
 
 /// Moves the slot of a symbol now and then, while it is published on.
-fn keep_moving(cluster: &Cluster, symbol: &str, count: &AtomicUsize) -> Moves {
+fn keep_moving(cluster: &Cluster, symbol: &str, progress: &Progress) -> Moves {
     let (slot, mut moves) = (slot_of(symbol), Moves::default());
     for next in (BETWEEN_MOVES..EVENTS).step_by(BETWEEN_MOVES) {
-        wait_until("some events", || count.load(Ordering::Relaxed) >= next);
+        wait_until("some events", || progress.events.load(Ordering::Relaxed) >= next);
         moves.keys += cluster.reshard(slot, (cluster.owner(slot) + 1) % 3);
         moves.slots += 1;
+        progress.moves.fetch_add(1, Ordering::Relaxed);
     }
     moves
 }
 
-/// Publishes on the symbols while the slot of the first one moves and others listen.
+/// Publishes on the symbols while the slot of the first one moves and others listen, as soon as they are `ready`.
 fn with_moves<T: Send>(
     cluster: &Cluster,
     symbols: &[String],
     listen: impl FnOnce() -> T + Send,
+    ready: impl FnMut() -> bool,
 ) -> (Published, Moves, T) {
-    let count = AtomicUsize::new(0);
+    let progress = Progress::default();
     thread::scope(|scope| {
         let listening = scope.spawn(listen);
-        let moving = scope.spawn(|| keep_moving(cluster, &symbols[0], &count));
-        let published = publish(cluster, symbols, &count);
+        wait_until("the listeners", ready);
+        let moving = scope.spawn(|| keep_moving(cluster, &symbols[0], &progress));
+        let published = publish(cluster, symbols, &progress);
         (published, moving.join().expect("moves"), listening.join().expect("a listener"))
     })
 }
@@ -153,7 +166,12 @@ fn a_subscriber_of_a_shard_channel_follows_its_slot() {
             following.into_iter().map(|follower| follower.join().expect("a follower")).collect::<Vec<_>>()
         })
     };
-    let (published, moves, followers) = with_moves(&cluster, &symbols, listen);
+    let mut node = cluster.client(0);
+    let listened = || {
+        let Value::Array(channels) = node.run("PUBSUB SHARDCHANNELS") else { panic!("an array") };
+        channels.len() == symbols.len()
+    };
+    let (published, moves, followers) = with_moves(&cluster, &symbols, listen, listened);
     for follower in &followers {
         let of_symbol = published.iter().filter(|(symbol, _)| *symbol == follower.symbol);
         let wanted: Vec<_> = of_symbol.map(|(_, id)| id.clone()).collect();
@@ -175,7 +193,7 @@ fn every_node_tells_each_message_once() {
     let cluster = Cluster::start(3, 1, &Options::new());
     let symbols = vec![cluster.symbols_on(0, 1).remove(0), cluster.symbols_on(1, 1).remove(0)];
     let mut subscribers: Vec<_> = (0..6).map(|node| cluster.server(node).subscribe("PSUBSCRIBE trades:*")).collect();
-    let (mut published, moves, ()) = with_moves(&cluster, &symbols, || ());
+    let (mut published, moves, ()) = with_moves(&cluster, &symbols, || (), || true);
     published.sort_unstable();
     for (node, subscriber) in subscribers.iter_mut().enumerate() {
         let told = subscriber.take(EVENTS);

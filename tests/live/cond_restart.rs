@@ -3,7 +3,7 @@
 
 use redis::Value;
 
-use crate::support::{text, Client, Options, Server, Stop};
+use crate::support::{text, Client, Options, Random, Server, Stop};
 
 /// Conditions of every kind: each function saves its state in a way of its own.
 const CONDITIONS: [(&str, &str); 14] = [
@@ -26,32 +26,22 @@ const CONDITIONS: [(&str, &str); 14] = [
 /// The longest history that is kept: less than the longest period, so that the candles alone would not do.
 const HISTORY: &str = "candle-history 120";
 
-/// Numbers that differ from each other in no pattern, the same in each run.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
-}
-
 /// The commands of a session: candles, some of them corrected or told twice, and a few gaps.
 fn session(bars: usize) -> Vec<String> {
-    let mut chance = Chance(7);
+    let mut random = Random::new(7);
     let (mut commands, mut open_time, mut last) = (Vec::new(), 1_763_402_400_000_u64, 10_000_i64);
     for _ in 0..bars {
-        let tell = |close: i64, commands: &mut Vec<String>, chance: &mut Chance| {
-            let (high, low) = (close.max(last) + chance.below(40) as i64, close.min(last) - chance.below(40) as i64);
+        let tell = |close: i64, commands: &mut Vec<String>, random: &mut Random| {
+            let (high, low) = (close.max(last) + random.between(0, 39), close.min(last) - random.between(0, 39));
             let price = |cents: i64| format!("{}.{:02}", cents / 100, cents % 100);
             let prices = [last, high, low, close].map(price).join(" ");
-            commands.push(format!("MARKET.CANDLE S 1m {open_time} {prices} {}", chance.below(100)));
+            commands.push(format!("MARKET.CANDLE S 1m {open_time} {prices} {}", random.below(100)));
             close
         };
-        let close = last + chance.below(201) as i64 - 100 + (10_000 - last) / 50;
-        let mut next = tell(close, &mut commands, &mut chance);
-        match chance.below(12) {
-            0 => next = tell(close + 77, &mut commands, &mut chance),
+        let close = last + random.between(-100, 100) + (10_000 - last) / 50;
+        let mut next = tell(close, &mut commands, &mut random);
+        match random.below(12) {
+            0 => next = tell(close + 77, &mut commands, &mut random),
             1 => commands.push(commands[commands.len() - 1].clone()),
             2 => open_time += 60_000,
             _ => {}
@@ -118,10 +108,10 @@ fn a_crash_at_any_bar_changes_nothing() {
     let with_module = || stored(Options::new().module_args(HISTORY));
     let mut server = Server::start(with_module());
     register(&mut server.client());
-    let mut chance = Chance(11);
+    let mut random = Random::new(11);
     let mut rest = commands.as_slice();
     while !rest.is_empty() {
-        let (now, later) = rest.split_at(rest.len().min(1 + chance.below(90) as usize));
+        let (now, later) = rest.split_at(rest.len().min(1 + random.below(90)));
         let mut client = server.client();
         for command in now {
             client.run(command);

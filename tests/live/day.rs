@@ -1,36 +1,28 @@
 //! A trading day: a sequence of events that looks random and is the same every time, with everything in it that
 //! a bus sees: fills in any order, repeats, refusals, batches, ids that come again.
 
-use crate::support::{Client, Message};
+use crate::support::{Client, Message, Random};
 
 /// The symbols of a day. One of them has characters that are special elsewhere.
 pub const SYMBOLS: [&str; 2] = ["XAUUSD", "BTC/USDT:USDT"];
 
 /// Makes commands; the same seed makes the same.
 pub struct Day {
-    state: u64,
-    events: u32,
+    random: Random,
+    events: usize,
 }
 
 impl Day {
     /// A day by its seed.
     pub fn new(seed: u64) -> Day {
-        Day { state: seed | 1, events: 0 }
-    }
-
-    /// A number below `bound`: xorshift, which is random enough to meet all branches.
-    fn below(&mut self, bound: u64) -> u64 {
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        (self.state >> 11) % bound
+        Day { random: Random::new(seed), events: 0 }
     }
 
     fn event(&mut self) -> (&'static str, String) {
-        let (order, position, signal) = (self.below(12), self.below(6), self.below(8));
-        let (price, fill) = (1_000 + self.below(500), self.below(40));
-        let fill_id = if self.below(3) > 0 { format!(r#","fill_id":"{fill}""#) } else { String::new() };
-        match self.below(24) {
+        let (order, position, signal) = (self.random.below(12), self.random.below(6), self.random.below(8));
+        let (price, fill) = (1_000 + self.random.below(500), self.random.below(40));
+        let fill_id = if self.random.below(3) > 0 { format!(r#","fill_id":"{fill}""#) } else { String::new() };
+        match self.random.below(24) {
             0..=3 => ("order.created", format!(r#"{{"order_id":"{order}","volume":3,"price":{price}.50}}"#)),
             4..=6 => (
                 "order.partially_filled",
@@ -59,7 +51,7 @@ impl Day {
             20 => ("trade.failed", format!(r#"{{"order_id":"{order}","reason":"timeout"}}"#)),
             21 => ("risk.limit_breached", format!(r#"{{"limit":"drawdown","value":{price}}}"#)),
             22 => ("signal.generated", format!(r#"{{"signal_id":"{signal}"}}"#)),
-            _ => match self.below(2) {
+            _ => match self.random.below(2) {
                 0 => ("signal.validated", format!(r#"{{"signal_id":"{signal}"}}"#)),
                 _ => ("signal.rejected", format!(r#"{{"signal_id":"{signal}","reason":"weak"}}"#)),
             },
@@ -68,16 +60,16 @@ impl Day {
 
     /// The next command. Ids come again now and then, mostly with other content.
     pub fn command(&mut self) -> Vec<String> {
-        let symbol = SYMBOLS[usize::try_from(self.below(2)).expect("0 or 1")];
+        let symbol = *self.random.pick(&SYMBOLS);
         self.events += 1;
-        let batch = if self.below(8) == 0 { 1 + self.below(4) } else { 0 };
+        let batch = if self.random.below(8) == 0 { 1 + self.random.below(4) } else { 0 };
         let mut command = vec![String::new(), symbol.to_owned()];
         if batch == 0 {
             command[0] = "TRADE.PUBLISH".to_owned();
             let (event_type, data) = self.event();
             command.extend([event_type.to_owned(), data]);
-            if self.below(3) == 0 {
-                command.extend(["ID".to_owned(), format!("id-{}", self.below(1 + u64::from(self.events)))]);
+            if self.random.below(3) == 0 {
+                command.extend(["ID".to_owned(), format!("id-{}", self.random.below(1 + self.events))]);
             }
         } else {
             command[0] = "TRADE.MPUBLISH".to_owned();

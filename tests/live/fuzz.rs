@@ -12,11 +12,9 @@ mod invariants;
 mod malformed;
 mod market;
 mod plain;
-pub mod random;
 mod sequences;
 pub mod shrink;
 pub mod step;
 mod trade;
 
 pub use malformed::{random_data, TYPES};
-pub use random::Random;

@@ -22,10 +22,9 @@ use tradebus_core::memory::Published;
 
 use crate::fuzz::budget::budget;
 use crate::fuzz::generator::Generator;
-use crate::fuzz::random::Random;
 use crate::fuzz::shrink::shrink;
 use crate::fuzz::step::{line, origin, Step};
-use crate::support::{Client, Options, Server, Subscriber};
+use crate::support::{Client, Options, Random, Server, Subscriber};
 use keyspace::{difference, dump, Keys, Look};
 use said::Said;
 use world::{Answer, World};
@@ -242,7 +241,7 @@ fn millis(time: &Value) -> i64 {
 
 /// The sequence of a seed.
 fn sequence(seed: u64) -> Vec<Step> {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let (length, is_hostile) = (30 + random.below(120), random.one_in(3));
     let mut generator = Generator::new(&mut random);
     let mut steps = generator.lifetimes();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use redis::Value;
 
-use crate::fuzz::{random_data, Random, TYPES};
-use crate::support::{text, wait_until, Client, Options, Server, Stop};
+use crate::fuzz::{random_data, TYPES};
+use crate::support::{text, wait_until, Client, Options, Random, Server, Stop};
 use crate::twin::expiries;
 
 /// A text without its quotes.
@@ -16,7 +16,7 @@ fn word(value: &Value) -> String {
 
 /// Publishes events made at random from a seed; the server accepts some.
 fn trade_at_random(client: &mut Client, seed: u64, events: usize) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     for _ in 0..events {
         let event_type = random.word(TYPES).into();
         let data = random_data(&mut random);

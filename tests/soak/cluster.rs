@@ -4,9 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use crate::chance::Chance;
 use crate::report::{Progress, Promise, Row};
-use crate::support::{audit, can_migrate_slots, slot_of, Cluster, Load, Options, Safety, ToCluster, KEEP_ALL};
+use crate::support::{audit, can_migrate_slots, slot_of, Cluster, Load, Options, Random, Safety, ToCluster, KEEP_ALL};
 use crate::Terms;
 
 const MASTERS: usize = 3;
@@ -42,13 +41,13 @@ pub fn run(terms: Terms, progress: Progress) -> Row {
     let slots: Vec<u16> = slots.into_iter().collect();
     let ports = cluster.ports();
     let load = Load::start(&symbols, Safety::Replicated, || Box::new(ToCluster::new(&ports)));
-    let mut chance = Chance::new(terms.seed);
+    let mut random = Random::new(terms.seed);
     let mut faults = 0;
     while Instant::now() < terms.end {
         load.await_more(BETWEEN);
-        let fault = chance.one_of(&FAULTS);
+        let fault = *random.pick(&FAULTS);
         progress.tell(&format!("{fault:?}"));
-        strike(&mut cluster, fault, chance.one_of(&slots), &mut chance);
+        strike(&mut cluster, fault, *random.pick(&slots), &mut random);
         faults += 1;
     }
     load.await_more(BETWEEN);
@@ -57,10 +56,10 @@ pub fn run(terms: Terms, progress: Progress) -> Row {
 }
 
 /// Does it to the slot, or to the master that has it.
-fn strike(cluster: &mut Cluster, fault: Fault, slot: u16, chance: &mut Chance) {
+fn strike(cluster: &mut Cluster, fault: Fault, slot: u16, random: &mut Random) {
     let owner = cluster.owner(slot);
     let others: Vec<usize> = cluster.masters().into_iter().filter(|master| *master != owner).collect();
-    let to = chance.one_of(&others);
+    let to = *random.pick(&others);
     // Nodes stand as masters, then their replicas in the same order; who leads changes, who belongs together does not.
     let partner = (owner + MASTERS) % (2 * MASTERS);
     match fault {

@@ -4,9 +4,8 @@ use std::sync::atomic::AtomicU16;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::chance::Chance;
 use crate::report::{Progress, Promise, Row};
-use crate::support::{audit, Address, Fault, Load, Options, Safety, Server, ToMaster, KEEP_ALL};
+use crate::support::{audit, Address, Fault, Load, Options, Random, Safety, Server, ToMaster, KEEP_ALL};
 use crate::Terms;
 
 /// Commands between two faults.
@@ -29,11 +28,11 @@ fn run(terms: Terms, progress: Progress, appendfsync: &str, promise: Promise) ->
     let address: Address = Arc::new(AtomicU16::new(server.port()));
     let symbols = ["XAUUSD", "BTC/USDT:USDT", "EURUSD"].map(str::to_owned);
     let load = Load::start(&symbols, Safety::Replied, || Box::new(ToMaster::new(&address)));
-    let mut chance = Chance::new(terms.seed);
+    let mut random = Random::new(terms.seed);
     let mut faults = 0;
     while Instant::now() < terms.end {
         load.await_more(BETWEEN);
-        let fault = chance.one_of(&Fault::ALL);
+        let fault = *random.pick(&Fault::ALL);
         progress.tell(&format!("{fault:?}"));
         server.strike(fault, &with, &without);
         faults += 1;

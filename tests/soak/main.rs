@@ -8,7 +8,6 @@
 //! which and when, `TRADEBUS_TEST_SERVER` for the server, and `UPDATE_DOCS=1` to write the table into
 //! docs/reliability.md. All of it stays on this machine, on ports of 127.0.0.1 and in directories that are removed.
 
-mod chance;
 mod cluster;
 mod crash;
 mod replication;
@@ -22,8 +21,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{env, thread};
 
-use chance::Chance;
 use report::{Progress, Row};
+use support::Random;
 
 /// What every course is told.
 #[derive(Clone, Copy)]
@@ -53,7 +52,7 @@ fn main() -> ExitCode {
     let courses: Vec<_> = (1..)
         .zip(COURSES)
         .map(|(place, (name, course))| {
-            let terms = Terms { end: begin + Duration::from_secs(seconds), seed: Chance::new(seed + place).seed() };
+            let terms = Terms { end: begin + Duration::from_secs(seconds), seed: Random::new(seed + place).next() };
             thread::spawn(move || course(terms, Progress::new(name, begin)))
         })
         .collect();

@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::chance::Chance;
 use crate::report::{Progress, Promise, Row};
-use crate::support::{audit, wait_until, Address, Load, Options, Safety, Server, Stop, ToMaster, KEEP_ALL};
+use crate::support::{audit, wait_until, Address, Load, Options, Random, Safety, Server, Stop, ToMaster, KEEP_ALL};
 use crate::Terms;
 
 /// Commands between two faults.
@@ -47,11 +46,11 @@ pub fn run(terms: Terms, progress: Progress) -> Row {
     let mut chain = Chain { nodes, address };
     let symbols = ["XAUUSD", "BTC/USDT:USDT", "EURUSD"].map(str::to_owned);
     let load = Load::start(&symbols, Safety::Replicated, || Box::new(ToMaster::new(&chain.address)));
-    let mut chance = Chance::new(terms.seed);
+    let mut random = Random::new(terms.seed);
     let mut faults = 0;
     while Instant::now() < terms.end {
         load.await_more(BETWEEN);
-        let fault = chance.one_of(&FAULTS);
+        let fault = *random.pick(&FAULTS);
         progress.tell(&format!("{fault:?}"));
         chain.strike(fault);
         faults += 1;

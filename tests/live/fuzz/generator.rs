@@ -1,9 +1,9 @@
 //! Sequences of commands from a seed: mostly right, with a memory of the ids that they have used, so that they get far.
 
 use super::market::Tape;
-use super::random::Random;
 use super::step::{at, Step};
 use super::trade::Book;
+use crate::support::Random;
 
 /// Symbols that sequences use: a plain one, and those whose names look like a part of a key or a channel.
 pub const SYMBOLS: [&str; 3] = ["XAUUSD", "BTC/USDT:USDT", "A:order:1"];

@@ -7,7 +7,7 @@ use crate::commands::COMMANDS;
 use crate::input::ERROR_MAX;
 use crate::support::{text, Options, Server};
 
-use super::random::Random;
+use crate::support::Random;
 
 const SYMBOLS: &str = "S S S T T T BTC/USDT:USDT {S}";
 const WORDS: &str =
@@ -81,7 +81,7 @@ fn random_commands_are_answered() {
     const PER_ROUND: usize = 50;
     let server = Server::start(Options::new());
     let mut client = server.client_resp3();
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     let (mut accepted, mut refused) = (0, 0);
     for _ in 0..ROUNDS {
         let commands: Vec<_> = (0..PER_ROUND).map(|_| random_command(&mut random)).collect();

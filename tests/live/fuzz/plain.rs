@@ -191,7 +191,7 @@ impl Generator<'_> {
     pub fn unfollowed(&mut self) -> Step {
         self.turn();
         let symbol = self.symbol();
-        let claim = |step: Step, random: &mut super::random::Random| {
+        let claim = |step: Step, random: &mut crate::support::Random| {
             step.and("g1 helper 0").with(random.word("0 1 100")).and("COUNT 10")
         };
         match self.random.below(10) {

@@ -3,16 +3,16 @@
 use super::arena::{Arena, Counts, Course};
 use super::budget::budget;
 use super::generator::Generator;
-use super::random::Random;
 use super::shrink::shrink;
 use super::step::{line, origin, Step};
+use crate::support::Random;
 
 /// Sequences that the usual run tries.
 const ROUNDS: u64 = 24;
 
 /// The sequence of a seed. One in three has plain commands among it that write to our keys.
 fn course(seed: u64) -> Course {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let (length, pipeline) = (40 + random.below(160), *random.pick(&[1, 1, 7, 30]));
     let is_hostile = random.one_in(3);
     let mut generator = Generator::new(&mut random);

@@ -1,23 +1,24 @@
-//! Chance that a seed repeats.
+//! Chance that a seed repeats: what a test did at random it does again.
 
-/// splitmix64: a sequence that a seed repeats.
-pub struct Random(pub u64);
+/// A sequence of numbers that follows from its seed.
+pub struct Random(fastrand::Rng);
 
 impl Random {
+    pub fn new(seed: u64) -> Random {
+        Random(fastrand::Rng::with_seed(seed))
+    }
+
+    /// Any number, such as the seed of somebody else.
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.u64(..)
     }
 
     pub fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).expect("below a usize")
+        self.0.usize(..bound)
     }
 
     pub fn between(&mut self, least: i64, most: i64) -> i64 {
-        least + i64::try_from(self.next() % (most - least + 1).unsigned_abs()).expect("below an i64")
+        self.0.i64(least..=most)
     }
 
     /// True once in so many times.
@@ -36,6 +37,6 @@ impl Random {
     }
 
     pub fn bytes(&mut self) -> Vec<u8> {
-        (0..self.below(40)).map(|_| self.next() as u8).collect()
+        (0..self.below(40)).map(|_| self.0.u8(..)).collect()
     }
 }
