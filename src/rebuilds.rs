@@ -14,8 +14,8 @@ const RUNNING_MAX: usize = 4;
 /// One that is not gone on with for so long is dropped.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
-/// Entities that are freed in one go: about two milliseconds' worth.
-const FREED: usize = 10_000;
+/// Fields of entities that are freed in one go: some milliseconds' worth.
+const FREED: usize = 40_000;
 
 static RUNNING: LockedCell<Running> = LockedCell::new(Running { list: Vec::new(), over: Vec::new(), begun: 0 });
 
@@ -35,8 +35,8 @@ impl Running {
     }
 
     /// A small one at once, a large one bit by bit.
-    fn free(&mut self, rebuild: Rebuild) {
-        if rebuild.entities() > FREED {
+    fn free(&mut self, mut rebuild: Rebuild) {
+        if rebuild.give_back(FREED) == Step::Unfinished {
             self.over.push(rebuild);
         }
     }
@@ -84,8 +84,8 @@ pub fn take(token: &[u8], symbol: &str, database: i32, mode: Mode) -> Outcome<En
     };
     let Some(place) = running.list.iter().position(is_it) else {
         return Err(Code::Err.because(format!(
-            "there is no such rebuild of {symbol}: it is lost with a restart or a failover, after {} s without a call, and when \
-             another one begins; start again without FROM",
+            "there is no such rebuild of {symbol}: it is lost with a restart, a failover or other data (FLUSHALL, SWAPDB, a load), after {} s \
+             without a call, and when another one begins; start again without FROM",
             IDLE_MAX.as_secs()
         )));
     };

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tradebus_core::rebuild::{Mode, Step};
+use tradebus_core::rebuild::{Done, Mode, Step};
 use tradebus_core::refusal::{Code, Outcome};
 
 use crate::args::{once, unknown_option, Args};
@@ -18,15 +18,16 @@ pub struct TradeRebuild;
 /// How long one call folds and compares. Writing what is mended comes on top: together, at most 10 ms are wanted.
 const SLICE: Duration = Duration::from_millis(5);
 
-/// Entries or entities that a slice takes however long it does: to where the last one ended may be a long way in a stream of
-/// one node, and who publishes meanwhile must not be the faster one for ever.
-const STEPS_MIN: usize = 50;
+/// Entries that a slice folds however long it takes, and bytes of them that are enough too: to where the last one ended
+/// may be a long way in a stream of one node, and who publishes meanwhile must not be the faster one for ever.
+const FOLDED_MIN: usize = 50;
+const FOLDED_BYTES_MIN: usize = 256 << 10;
 
 impl Command for TradeRebuild {
     const SPEC: Spec = Spec {
         name: "TRADE.REBUILD",
         summary: "Compares a symbol's hashes and indexes with its log and mends what differs",
-        complexity: "O(N) over all calls, where N is the number of log entries and of entities; one call takes at most about 10 ms",
+        complexity: "O(N) over all calls, where N is the number of log entries and of entities; one call takes about 10 ms, or what its largest entity takes",
         since: "0.1.0",
         tips: "nondeterministic_output",
         arity: -2,
@@ -95,10 +96,16 @@ fn run_slice(ctx: &Ctx<'_>, keyspace: &Keyspace<'_>, entry: &mut rebuilds::Entry
     let begun = Instant::now();
     let now = ctx.now();
     let repaired = entry.rebuild.progress().repaired;
-    let mut left = STEPS_MIN;
-    let mut may_go_on = || {
-        left = left.saturating_sub(1);
-        left > 0 || begun.elapsed() < SLICE
+    let (mut entries, mut bytes_left) = (0, FOLDED_BYTES_MIN);
+    let mut may_go_on = |done| {
+        if let Done::Folded { bytes } = done {
+            entries += 1;
+            bytes_left = bytes_left.saturating_sub(bytes);
+            if entries < FOLDED_MIN && bytes_left > 0 {
+                return true;
+            }
+        }
+        begun.elapsed() < SLICE
     };
     let (step, plan) = entry.rebuild.step(keyspace, &config::settings(), now, &mut may_go_on)?;
     if !plan.is_empty() {

@@ -6,6 +6,8 @@ use std::ptr;
 
 use redis_module::raw;
 
+use super::blocks;
+
 #[global_allocator]
 static ALLOCATOR: ServerAllocator = ServerAllocator;
 
@@ -46,64 +48,102 @@ unsafe fn align_within(block: *mut u8, layout: &Layout) -> *mut u8 {
     }
 }
 
-// SAFETY: blocks come from the server's allocator with the size asked for, and with the alignment, either
-// because it guarantees it or by `align_within`; a block is freed by the same allocator, at its own address,
-// since both paths are chosen by the layout, which is the same for alloc and dealloc.
+/// Asks the server for a block.
+///
+/// # Safety
+/// `size` is not 0.
+unsafe fn ask(size: usize) -> *mut u8 {
+    // SAFETY: the pointer is written once, while loading, before any other thread of ours exists.
+    match unsafe { raw::RedisModule_Alloc } {
+        // SAFETY: the server's malloc.
+        Some(alloc) => unsafe { alloc(size) }.cast(),
+        None => ptr::null_mut(),
+    }
+}
+
+/// Gives a block back to the server.
+///
+/// # Safety
+/// The server's, at its own address, and used by nobody any more.
+unsafe fn give(block: *mut u8) {
+    // SAFETY: as in `ask`.
+    if let Some(free) = unsafe { raw::RedisModule_Free } {
+        // SAFETY: by the caller's promise.
+        unsafe { free(block.cast()) };
+    }
+}
+
+/// Gives the blocks that are kept back to the server.
+pub fn clear() {
+    // SAFETY: they are the server's, and nobody's any more.
+    blocks::clear(|block| unsafe { give(block) });
+}
+
+// SAFETY: blocks come from the server's allocator with at least the size asked for, and with the alignment, either
+// because it guarantees it or by `align_within`; a block goes back the way it came, since all ways are chosen by the
+// layout, which is the same for alloc and dealloc.
 unsafe impl GlobalAlloc for ServerAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the pointer is written once, while loading, before any other thread of ours exists.
-        let Some(alloc) = (unsafe { raw::RedisModule_Alloc }) else {
-            return ptr::null_mut();
-        };
-        if !is_over_aligned(&layout) {
-            // SAFETY: the server's malloc.
-            return unsafe { alloc(layout.size()) }.cast();
+        if is_over_aligned(&layout) {
+            let Some(size) = padded_size(&layout) else {
+                return ptr::null_mut();
+            };
+            // SAFETY: the block has the padded size.
+            return unsafe { align_within(ask(size), &layout) };
         }
-        let Some(size) = padded_size(&layout) else {
-            return ptr::null_mut();
-        };
-        // SAFETY: the block has the padded size.
-        unsafe { align_within(alloc(size).cast(), &layout) }
+        let kept = blocks::size_on_shelf(layout.size());
+        match kept.and_then(blocks::take) {
+            Some(block) => block,
+            // SAFETY: the caller vouches that the size is not 0.
+            None => unsafe { ask(kept.unwrap_or(layout.size())) },
+        }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as in `alloc`.
+        // SAFETY: as in `ask`.
         let Some(calloc) = (unsafe { raw::RedisModule_Calloc }) else {
             return ptr::null_mut();
         };
-        if !is_over_aligned(&layout) {
-            // SAFETY: the server's calloc.
-            return unsafe { calloc(1, layout.size()) }.cast();
+        if is_over_aligned(&layout) {
+            let Some(size) = padded_size(&layout) else {
+                return ptr::null_mut();
+            };
+            // SAFETY: the block has the padded size; only the header in front of the result is written.
+            return unsafe { align_within(calloc(1, size).cast(), &layout) };
         }
-        let Some(size) = padded_size(&layout) else {
-            return ptr::null_mut();
-        };
-        // SAFETY: the block has the padded size; only the header in front of the result is written.
-        unsafe { align_within(calloc(1, size).cast(), &layout) }
+        // SAFETY: the server's calloc. A block that goes on a shelf later has the size of those there.
+        unsafe { calloc(1, blocks::size_on_shelf(layout.size()).unwrap_or(layout.size())) }.cast()
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: as in `alloc`.
-        let Some(free) = (unsafe { raw::RedisModule_Free }) else {
-            return;
-        };
-        let start = match is_over_aligned(&layout) {
+        if is_over_aligned(&layout) {
             // SAFETY: `align_within` left the block's address there.
-            true => unsafe { block.cast::<*mut u8>().sub(1).read() },
-            false => block,
-        };
-        // SAFETY: an address that the server's allocator returned.
-        unsafe { free(start.cast()) }
+            return unsafe { give(block.cast::<*mut u8>().sub(1).read()) };
+        }
+        // SAFETY: it came from `alloc` with this very layout, so it has that size and is the server's.
+        unsafe {
+            let is_kept = blocks::size_on_shelf(layout.size()).is_some_and(|size| blocks::put(block, size));
+            if !is_kept {
+                give(block);
+            }
+        }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        let (old, new) = (blocks::size_on_shelf(layout.size()), blocks::size_on_shelf(new_size));
         if !is_over_aligned(&layout) {
-            // SAFETY: as in `alloc`; the block is at its own address.
-            return match unsafe { raw::RedisModule_Realloc } {
-                // SAFETY: the server's realloc, on a block of its own.
-                Some(realloc) => unsafe { realloc(block.cast(), new_size) }.cast(),
-                None => ptr::null_mut(),
-            };
+            match (old, new) {
+                (Some(old), Some(new)) if old == new => return block,
+                (None, None) => {
+                    // SAFETY: as in `ask`; the block is at its own address.
+                    return match unsafe { raw::RedisModule_Realloc } {
+                        // SAFETY: the server's realloc, on a block of its own.
+                        Some(realloc) => unsafe { realloc(block.cast(), new_size) }.cast(),
+                        None => ptr::null_mut(),
+                    };
+                }
+                _ => {}
+            }
         }
         // SAFETY: the caller vouches that the new size, rounded up to the alignment, does not overflow.
         let grown = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };

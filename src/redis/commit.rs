@@ -7,6 +7,7 @@
 
 use std::ffi::{c_int, CStr};
 use std::ptr;
+use std::time::{Duration, Instant};
 
 use redis_module::raw::{self, RedisModuleKey, RedisModuleStreamID, RedisModuleString};
 use tradebus_core::plan::{Append, Expiry, Groups, HashPatch, IndexPatch, Message, Plan};
@@ -38,12 +39,13 @@ static ARGUMENTS: LockedCell<Vec<RString>> = LockedCell::new(Vec::new());
 /// A vector that grew beyond this is given back to the allocator.
 const ARGUMENTS_KEPT: usize = 1_024;
 
-/// Entries that one call of the server's trims at most when nodes of streams are as small as can be; it is a hundred times
-/// what a node may hold.
+/// Entries that one call of the server's trims at the least when there are so many too many, and nodes of streams are as
+/// small as can be: it is a hundred times what a node may hold.
 const TRIMMED_AT_LEAST: usize = 100;
-/// Calls beside those that a command's own entries may need: a log that is too long gets shorter with every command, by
-/// what takes some milliseconds (100,000 entries, with nodes as they are by default).
-const TRIMS_MORE: usize = 10;
+
+/// How long a command goes on trimming a log that is far too long. One call of the server's is not interrupted: some
+/// milliseconds with nodes as they are by default, and everything at once with `stream-node-max-entries 0`.
+const TRIMMING_MAX: Duration = Duration::from_millis(3);
 
 impl Keyspace<'_> {
     /// Carries the plan out and publishes its messages. The slots are those of this keyspace, which was opened
@@ -177,22 +179,21 @@ impl Keyspace<'_> {
     /// Trims whole nodes, as `~` does, and tells the replicas the length that came of it: their nodes may be
     /// of another size.
     ///
-    /// So many calls take more than one command adds; and not all that there is, or a limit that was lowered would have a
-    /// log of millions freed in one go.
+    /// In as many calls as trim more than a command adds, and in more of them for a few milliseconds: a log gets shorter
+    /// with every command, and one of millions whose limit was lowered is not freed in one go.
     fn trim(&self, log: &OpenKey, append: &Append<'_>, arguments: &mut Vec<RString>) {
         let approximately = raw::REDISMODULE_STREAM_TRIM_APPROX as c_int;
-        let calls_max = append.entries.len() / TRIMMED_AT_LEAST + TRIMS_MORE;
         let before = log.len();
-        if let Some(max_len) = append.retention.max_len {
+        if let Some(max_len) = append.retention.max_len.filter(|&max_len| before > max_len) {
             // SAFETY: an open handle; above i64::MAX entries nothing is ever over the limit.
             let trim = || unsafe { (api().stream_trim_by_length)(log.handle, approximately, max_len as i64) };
-            (0..calls_max).take_while(|_| log.len() > max_len && trim() > 0).for_each(drop);
+            repeat(append.entries.len(), || trim() > 0 && log.len() > max_len);
         }
         if let Some(min_id) = append.retention.min_id {
             let mut min_id = RedisModuleStreamID { ms: min_id.ms, seq: min_id.seq };
             // SAFETY: an open handle and an id.
             let mut trim = || unsafe { (api().stream_trim_by_id)(log.handle, approximately, &mut min_id) };
-            (0..calls_max).take_while(|_| trim() > 0).for_each(drop);
+            repeat(append.entries.len(), || trim() > 0);
         }
         if log.len() < before {
             start(arguments, log);
@@ -357,6 +358,22 @@ impl Keyspace<'_> {
     fn notify_if_emptied(&self, key: &OpenKey) {
         if !key.exists() {
             self.ctx.server().notify(raw::REDISMODULE_NOTIFY_GENERIC, c"del", &key.name);
+        }
+    }
+}
+
+/// Trims until nothing is left to `trim`, or the time is over and more was trimmed than a command of `added` entries adds.
+fn repeat(added: usize, mut trim: impl FnMut() -> bool) {
+    let calls_min = added / TRIMMED_AT_LEAST + 1;
+    let mut begun = None;
+    for call in 1.. {
+        if !trim() {
+            return;
+        }
+        // Most commands trim nothing, or once: they need no clock.
+        let begun = *begun.get_or_insert_with(Instant::now);
+        if call >= calls_min && begun.elapsed() >= TRIMMING_MAX {
+            return;
         }
     }
 }

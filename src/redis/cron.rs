@@ -36,6 +36,14 @@ const SURVEY_EVERY: Duration = Duration::from_secs(60);
 /// each node that has just started.
 const SURVEY_AGAIN: Duration = Duration::from_secs(1);
 
+/// Who was not called for so long has hung, with all that it believes: while it did, another one may have been put in its
+/// place. The server calls once a second at the least (`hz 1`).
+const HUNG_MS: i64 = 1_500;
+
+/// How long it closes no bars then, ms: what the others have to say is read within moments. A master that goes on at once
+/// would trigger bots that the one in its place has triggered.
+const STILL_MS: i64 = 3_000;
+
 /// Valkey's event of an atomic slot migration, and the part of it that says that slots are ours now. Elsewhere the
 /// numbers mean something else.
 const VALKEY_EVENT_ATOMIC_SLOT_MIGRATION: u64 = 19;
@@ -46,6 +54,31 @@ static SURVEY: LockedCell<Survey> = LockedCell::new(Survey::URGENT);
 
 /// How long it took to close the bars of a symbol lately: what triggers many bots takes longer than what does not.
 static CLOSING_COST: LockedCell<Duration> = LockedCell::new(Duration::ZERO);
+
+/// When the server called last, and until when no bars are closed, Unix ms. By the time of day, because a machine that is
+/// stopped does not count how long.
+static PULSE: LockedCell<Pulse> = LockedCell::new(Pulse { last: 0, still_until: 0 });
+
+struct Pulse {
+    last: i64,
+    still_until: i64,
+}
+
+impl Pulse {
+    fn beat(&mut self, now: i64) {
+        if self.last > 0 && now.saturating_sub(self.last) > HUNG_MS {
+            self.still_until = now.saturating_add(STILL_MS);
+        }
+        self.last = now;
+    }
+
+    /// Whether it has gone on without a gap. One that has just woken up may come here before it is called.
+    fn is_steady(&self, now: i64) -> bool {
+        // A clock that was set back is no reason to wait for what it had been.
+        let waits = (1..=STILL_MS).contains(&self.still_until.saturating_sub(now));
+        now.saturating_sub(self.last) <= HUNG_MS && !waits
+    }
+}
 
 struct Survey {
     /// The database, and the cursor in it; `None` while nothing is looked for.
@@ -92,6 +125,7 @@ unsafe extern "C" fn run(ctx: *mut RedisModuleCtx, _event: RedisModuleEvent, _su
         rebuilds::clean_up();
         // SAFETY: the context of this very callback.
         let Some(server) = (unsafe { Server::new(ctx) }) else { return };
+        PULSE.borrow().beat(server.now());
         if server.may_write() {
             survey(server);
             arm_timers(server);
@@ -198,7 +232,11 @@ fn look(server: Server<'_>, (database, cursor): (c_int, u64)) -> Option<(c_int, 
 /// symbol's effects are a transaction of their own: in a cluster, one must not have keys of several slots.
 fn arm_timers(server: Server<'_>) {
     let now = server.now();
-    if !closing::is_due(now) || !server.has_its_replicas() || !server.has_its_cluster() {
+    if !closing::is_due(now)
+        || !PULSE.borrow().is_steady(now)
+        || !server.has_its_replicas()
+        || !server.has_its_cluster()
+    {
         return;
     }
     let cost = CLOSING_COST.borrow().max(CLOSING_SLICE / CLOSED_AT_ONCE);
@@ -219,7 +257,7 @@ unsafe extern "C" fn close(ctx: *mut RedisModuleCtx, symbol: *mut c_void) {
         // SAFETY: the context of this very callback.
         let Some(server) = (unsafe { Server::new(ctx) }) else { return };
         let ctx = Ctx::new(server, &[]);
-        if !server.may_write() {
+        if !server.may_write() || !PULSE.borrow().is_steady(server.now()) {
             closing::note_found(ctx.database(), &symbol, server.now());
             return;
         }

@@ -14,6 +14,7 @@ mod alloc;
 mod api;
 mod arrivals;
 mod audit;
+mod blocks;
 mod call;
 mod cell;
 mod claim;

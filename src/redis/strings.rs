@@ -165,8 +165,8 @@ pub fn hash(bytes: &[u8]) -> u64 {
 
 /// Names are few and come at every event; values are many and mostly come once, so they have a cache of their
 /// own in which they cannot push the names out.
-static NAMES: LockedCell<TwoWayCache<RString>> = LockedCell::new(TwoWayCache::new(1 << 10));
-static VALUES: LockedCell<TwoWayCache<RString>> = LockedCell::new(TwoWayCache::new(1 << 10));
+static NAMES: LockedCell<TwoWayCache<Interned>> = LockedCell::new(TwoWayCache::new(1 << 10));
+static VALUES: LockedCell<TwoWayCache<Interned>> = LockedCell::new(TwoWayCache::new(1 << 10));
 static SYMBOLS: LockedCell<TwoWayCache<Rc<ScopeStrings>>> = LockedCell::new(TwoWayCache::new(1 << 14));
 static STREAMS: LockedCell<TwoWayCache<Rc<ScopeStrings>>> = LockedCell::new(TwoWayCache::new(1 << 10));
 
@@ -177,8 +177,15 @@ const VALUE_MAX: usize = 24;
 /// The longest value starting with a digit that is kept: `0`, `1`, `0.01` come again, prices and times do not.
 const NUMBER_MAX: usize = 4;
 
-fn interned(cache: &LockedCell<TwoWayCache<RString>>, bytes: &[u8]) -> RString {
-    cache.borrow().get_or_insert(bytes, |s| s.as_bytes() == bytes, || RString::new(bytes)).clone()
+/// A string, and a copy of its bytes: to ask the server for them costs more than to compare them.
+struct Interned {
+    bytes: Box<[u8]>,
+    string: RString,
+}
+
+fn interned(cache: &LockedCell<TwoWayCache<Interned>>, bytes: &[u8]) -> RString {
+    let make = || Interned { bytes: bytes.into(), string: RString::new(bytes) };
+    cache.borrow().get_or_insert(bytes, |known| *known.bytes == *bytes, make).string.clone()
 }
 
 /// The string of a field's name.
@@ -299,11 +306,10 @@ pub fn symbols_cached() -> usize {
     SYMBOLS.borrow().len()
 }
 
-/// Forgets the state of all logs: each is read again by the next command on it.
+/// Forgets the state of all symbols' logs: each is read again by the next command on it. Nothing is remembered of streams.
 pub fn forget_journals() {
     // With the names that are beside them: it is rare, and they are made again as they are needed.
     SYMBOLS.borrow().clear();
-    STREAMS.borrow().clear();
 }
 
 /// Gives everything back to the server, before the module is unloaded.

@@ -14,7 +14,7 @@ use super::ctx::{self, Server};
 use super::load::guarded;
 use super::log::warn;
 use super::strings::{self, RString, OK};
-use super::{claim, commit, config, cron};
+use super::{alloc, claim, commit, config, cron};
 use crate::commands::COMMANDS;
 use crate::{closing, engines, rebuilds, schemas};
 
@@ -78,13 +78,14 @@ fn client_that_refers_to_us(server: Server<'_>) -> Option<String> {
             _ => false,
         })
     };
-    let count = list.lines().filter(refers_to_us).count();
-    (count > 0).then(|| {
-        format!(
-            "{count} connections have sent a command of tradebus last, or have some in MULTI; \
-             end them with CLIENT KILL TYPE normal right before MODULE UNLOAD, or restart the server instead"
-        )
-    })
+    let mut clients = list.lines().filter(refers_to_us);
+    // `id=5 addr=127.0.0.1:40000 ...`
+    let first = clients.next()?.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    Some(format!(
+        "a connection has sent a command of tradebus last, or has some in MULTI: {first}, and {} more; end them with \
+         CLIENT KILL TYPE normal and CLIENT KILL TYPE pubsub right before MODULE UNLOAD, or restart the server instead",
+        clients.count()
+    ))
 }
 
 /// Returns all that is kept between commands. What the libraries we use keep for themselves stays with the process.
@@ -102,4 +103,6 @@ pub fn give_back() {
         cron::clear();
     }
     drop(panic::take_hook());
+    // Behind all that drops.
+    alloc::clear();
 }

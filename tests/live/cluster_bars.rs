@@ -91,6 +91,32 @@ fn the_clock_closes_bars_behind_an_atomic_migration() {
     wait_until("the bar to close", || closed(&mut target, &symbol) == (1, 1));
 }
 
+/// Who hung, and wakes up when another one leads in its place, is told so before its clock does anything.
+#[test]
+fn a_node_that_hung_closes_nothing_that_another_one_has_closed() {
+    const GRACE_MS: i64 = 5_000;
+    let mut cluster = Cluster::start(3, 1, &Options::new().module_args(&format!("bar-grace {GRACE_MS}")));
+    cluster.configure("cluster-node-timeout 1000");
+    cluster.configure("cluster-replica-no-failover no");
+    let symbols = cluster.symbols_on(0, 20);
+    let (mut master, mut replica) = (cluster.client(0), cluster.client(3));
+    let mut told = cluster.server(1).subscribe("PSUBSCRIBE condition.*");
+    symbols.iter().for_each(|symbol| build_a_bar(&mut master, symbol));
+    assert_eq!(master.int("WAIT 1 5000"), 1);
+    let begun = now_ms(&mut replica);
+    cluster.server_mut(0).freeze();
+    let leads = || cluster.server(3).info("replication", "role").as_deref() == Some("master");
+    wait_until("the replica to lead", leads);
+    replica.run("CONFIG SET tradebus.bar-grace 0");
+    wait_until("the bars to close", || symbols.iter().all(|symbol| closed(&mut replica, symbol) == (1, 1)));
+    wait_until("the bars to be over for both", || now_ms(&mut replica) > begun + GRACE_MS);
+    cluster.server_mut(0).thaw();
+    cluster.await_agreement();
+    assert_eq!(told.take(symbols.len()).len(), symbols.len());
+    told.assert_silent();
+    assert_eq!(cluster.server(0).info("tradebus", "tradebus_triggers").as_deref(), Some("0"), "it has judged nothing");
+}
+
 /// Who is cut off from the others does not know whether another one leads in its place, also when it may be read.
 #[test]
 fn a_node_without_its_cluster_closes_nothing() {

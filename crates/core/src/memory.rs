@@ -257,7 +257,7 @@ impl Memory {
     ) -> Outcome<Step> {
         self.expire(now);
         let view = View::of(self);
-        let mut may_go_on = || {
+        let mut may_go_on = |_| {
             parts = parts.saturating_sub(1);
             parts > 0
         };

@@ -65,6 +65,18 @@ pub enum Step {
     Finished,
 }
 
+/// What a slice has just done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// It has folded an entry of the log.
+    Folded {
+        /// How long its values are together.
+        bytes: usize,
+    },
+    /// It has compared an entity, or a part of what else there is.
+    Compared,
+}
+
 /// A rebuild under way.
 pub struct Rebuild {
     mode: Mode,
@@ -145,7 +157,7 @@ impl Rebuild {
         store: &S,
         settings: &Settings,
         now: Millis,
-        may_go_on: &mut dyn FnMut() -> bool,
+        may_go_on: &mut dyn FnMut(Done) -> bool,
     ) -> Outcome<(Step, Plan<'static>)> {
         let log = store.open(Key::Log)?;
         self.check_log(store, log)?;
@@ -162,18 +174,16 @@ impl Rebuild {
         Ok((step, plan))
     }
 
-    /// About how much there is to be freed.
-    pub fn entities(&self) -> usize {
-        self.fold.entities.len() + self.worn.iter().map(|fold| fold.entities.len()).sum::<usize>()
-    }
-
-    /// Gives the memory of a rebuild that is over back, some of it: freeing all at once would take longer than any
-    /// slice.
-    pub fn give_back(&mut self, entities: usize) -> Step {
-        for _ in 0..entities {
+    /// Gives the memory of a rebuild that is over back, about so many fields of it: freeing all at once would take longer
+    /// than any slice.
+    pub fn give_back(&mut self, fields: usize) -> Step {
+        let mut freed = 0;
+        while freed < fields {
             let fold = self.worn.last_mut().unwrap_or(&mut self.fold);
-            if fold.entities.pop_first().is_none() && self.worn.pop().is_none() {
-                return Step::Finished;
+            match fold.entities.pop_first() {
+                Some((_, entity)) => freed += 1 + entity.hash.len() + entity.fills.len(),
+                None if self.worn.pop().is_none() => return Step::Finished,
+                None => {}
             }
         }
         Step::Unfinished
@@ -207,13 +217,14 @@ impl Rebuild {
         Ok(())
     }
 
-    fn read_log<'a, S: Audit<'a>>(&mut self, store: &S, log: Slot, may_go_on: &mut dyn FnMut() -> bool) -> Step {
+    fn read_log<'a, S: Audit<'a>>(&mut self, store: &S, log: Slot, may_go_on: &mut dyn FnMut(Done) -> bool) -> Step {
         let mut step = Step::Finished;
         store.entries(log, Span::after(self.position), &mut |id, entry| {
             self.fold.take(&Logged::read(id, entry));
             self.position = id;
             self.progress.read += 1;
-            if may_go_on() {
+            let bytes = entry.iter().map(|(_, value)| value.len()).sum();
+            if may_go_on(Done::Folded { bytes }) {
                 return Flow::Continue;
             }
             step = Step::Unfinished;
@@ -238,7 +249,7 @@ impl Rebuild {
         settings: &Settings,
         now: Millis,
         plan: &mut Plan<'static>,
-        may_go_on: &mut dyn FnMut() -> bool,
+        may_go_on: &mut dyn FnMut(Done) -> bool,
     ) -> Outcome<Step> {
         let (reach, added) = self.reach();
         let symbol = self.symbol.clone();
@@ -248,7 +259,7 @@ impl Rebuild {
             if self.stage == Stage::Done {
                 return Ok(Step::Finished);
             }
-            if written(plan) >= WRITTEN_MAX || !may_go_on() {
+            if written(plan) >= WRITTEN_MAX || !may_go_on(Done::Compared) {
                 break;
             }
         }

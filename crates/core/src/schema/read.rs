@@ -23,8 +23,8 @@ pub fn read(text: &[u8]) -> Result<Value, Unread> {
     parse_object(text).map_err(|error| Unread::Json(format!("at byte {}: {}", error.at, error.what)))?;
     // `serde_json` takes an object whose first member has such a name for the number, or for the value of the JSON, that is
     // the text below it. Nobody has such data but who wants one thing to pass for another.
-    if has_private_text(text) {
-        return Err(Unread::Json(format!("a text that begins with '{PRIVATE}'")));
+    if has_private_name(text) {
+        return Err(Unread::Json(format!("a member whose name begins with '{PRIVATE}'")));
     }
     let mut value: Value = serde_json::from_slice(text).map_err(|error| Unread::Json(error.to_string()))?;
     settle(&mut value)?;
@@ -51,8 +51,8 @@ fn settle(value: &mut Value) -> Result<(), Unread> {
     }
 }
 
-/// Whether a name or another string begins with [`PRIVATE`], in a text that is JSON.
-fn has_private_text(text: &[u8]) -> bool {
+/// Whether the name of a member begins with [`PRIVATE`], in a text that is JSON.
+fn has_private_name(text: &[u8]) -> bool {
     let text = std::str::from_utf8(text).unwrap_or_default();
     // Of all escapes only this one can stand for a byte of it.
     if !text.contains(PRIVATE) && !text.contains("\\u") {
@@ -62,7 +62,12 @@ fn has_private_text(text: &[u8]) -> bool {
     while let Some(open) = rest.find('"') {
         let mut strings = Deserializer::from_str(&rest[open..]).into_iter::<String>();
         match strings.next() {
-            Some(Ok(string)) if !string.starts_with(PRIVATE) => rest = &rest[open + strings.byte_offset()..],
+            Some(Ok(string)) => {
+                rest = &rest[open + strings.byte_offset()..];
+                if string.starts_with(PRIVATE) && rest.trim_start().starts_with(':') {
+                    return true;
+                }
+            }
             _ => return true,
         }
     }
