@@ -43,14 +43,16 @@ scale: build ## Measure with millions of orders, events and symbols, and whether
 fuzz: setup ## Feed the core what nobody should send it, for a moment each; scripts/fuzz has more
 	scripts/fuzz smoke
 
-memcheck: build ## Run the live tests with the servers under valgrind; takes an hour or two
+memcheck: setup ## Run the live tests with the servers under valgrind; takes an hour or two
 	scripts/memcheck
 
 fmt: ## Format the source
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 
 lint: setup ## Check format, lints and, where cargo-deny is installed, dependencies
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	@if cargo deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; \
 	else echo "cargo-deny is not installed: dependencies are not checked"; fi

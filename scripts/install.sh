@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What scripts/setup and scripts/servers have in common: to say what they do, and to install packages of the system
-# where that needs no question. Sourced, not run.
+# What the scripts beside it have in common: to say what they do, and to install packages of the system where that needs
+# no question. Sourced, not run.
 
 say() { echo "${0##*/}: $*" >&2; }
 die() {

@@ -11,7 +11,7 @@ const LINES_MAX: usize = 500;
 const LONG_FILES: &[(&str, &str)] = &[];
 
 /// Where source is kept. Everything else (docs, examples' output, builds) has other readers.
-const ROOTS: &[&str] = &["src", "crates", "tests", "benches", "examples"];
+const ROOTS: &[&str] = &["src", "crates", "tests", "benches", "examples", "fuzz"];
 
 /// A source file: `path` from the project's root, and its text.
 struct Source {

@@ -2,7 +2,7 @@
 
 use crate::support::{text, Client, Message, Options, Server, Subscriber};
 use crate::ticks::counted;
-use crate::twin::{server_ms, shown, Pair};
+use crate::twin::{shown, Pair};
 
 /// An open of every timeframe up to an hour: 2025-11-17T18:00:00Z.
 const OPEN: i64 = 1_763_402_400_000;
@@ -153,7 +153,7 @@ fn what_is_no_candle_changes_nothing() {
         .into_iter()
         .chain([b"2", b"3", b"1", b"2", b"5"].map(|number| number.to_vec()))
         .collect::<Vec<_>>();
-    let ahead = (server_ms(&mut client) as i64 / MINUTE + 120) * MINUTE;
+    let ahead = (client.time_ms() / MINUTE + 120) * MINUTE;
     let rows: &[(usize, &[u8], &str)] = &[
         (1, b"", "BADSYMBOL"),
         (1, b"a b", "BADSYMBOL"),

@@ -1,21 +1,12 @@
 //! Bars that the clock of a cluster node closes: of the slots that it has, and of no other.
 
-use redis::Value;
-
-use crate::support::{can_migrate_slots, slot_of, text, wait_until, Client, Cluster, Options};
-
-/// A node's time, Unix ms.
-fn now_ms(client: &mut Client) -> i64 {
-    let Value::Array(time) = client.run("TIME") else { panic!("TIME replies an array") };
-    let [seconds, micros] = [0, 1].map(|at| text(&time[at]).trim_matches('"').parse::<i64>().expect("a number"));
-    seconds * 1_000 + micros / 1_000
-}
+use crate::support::{can_migrate_slots, slot_of, wait_until, Client, Cluster, Options};
 
 /// Waits until a node has called us some times.
 fn let_turns_pass(client: &mut Client) {
     const TURNS_MS: i64 = 400;
-    let begun = now_ms(client);
-    wait_until("time to pass", || now_ms(client) > begun + TURNS_MS);
+    let begun = client.time_ms();
+    wait_until("time to pass", || client.time_ms() > begun + TURNS_MS);
 }
 
 /// A bar that is over but not closed, for a condition that it will trigger.
@@ -54,10 +45,10 @@ fn the_clock_closes_bars_where_the_slot_is() {
             break;
         }
     }
-    let begun = now_ms(&mut target);
+    let begun = target.time_ms();
     way.finish();
     wait_until("the bar to close", || closed(&mut target, &moved) == (1, 1));
-    let took = now_ms(&mut target) - begun;
+    let took = target.time_ms() - begun;
     // A survey of all keys comes each minute; the keys that have come are looked for sooner.
     assert!(took < 20_000, "{took} ms");
     assert_eq!(cluster.client(0).int(format!("CLUSTER COUNTKEYSINSLOT {slot}")), 0);
@@ -95,7 +86,7 @@ fn the_clock_closes_bars_behind_an_atomic_migration() {
 #[test]
 fn a_node_that_hung_closes_nothing_that_another_one_has_closed() {
     const GRACE_MS: i64 = 5_000;
-    let mut cluster = Cluster::start(3, 1, &Options::new().module_args(&format!("bar-grace {GRACE_MS}")));
+    let cluster = Cluster::start(3, 1, &Options::new().module_args(&format!("bar-grace {GRACE_MS}")));
     cluster.configure("cluster-node-timeout 1000");
     cluster.configure("cluster-replica-no-failover no");
     let symbols = cluster.symbols_on(0, 20);
@@ -103,14 +94,14 @@ fn a_node_that_hung_closes_nothing_that_another_one_has_closed() {
     let mut told = cluster.server(1).subscribe("PSUBSCRIBE condition.*");
     symbols.iter().for_each(|symbol| build_a_bar(&mut master, symbol));
     assert_eq!(master.int("WAIT 1 5000"), 1);
-    let begun = now_ms(&mut replica);
-    cluster.server_mut(0).freeze();
+    let begun = replica.time_ms();
+    cluster.server(0).freeze();
     let leads = || cluster.server(3).info("replication", "role").as_deref() == Some("master");
     wait_until("the replica to lead", leads);
     replica.run("CONFIG SET tradebus.bar-grace 0");
     wait_until("the bars to close", || symbols.iter().all(|symbol| closed(&mut replica, symbol) == (1, 1)));
-    wait_until("the bars to be over for both", || now_ms(&mut replica) > begun + GRACE_MS);
-    cluster.server_mut(0).thaw();
+    wait_until("the bars to be over for both", || replica.time_ms() > begun + GRACE_MS);
+    cluster.server(0).thaw();
     cluster.await_agreement();
     assert_eq!(told.take(symbols.len()).len(), symbols.len());
     told.assert_silent();
@@ -120,20 +111,20 @@ fn a_node_that_hung_closes_nothing_that_another_one_has_closed() {
 /// Who is cut off from the others does not know whether another one leads in its place, also when it may be read.
 #[test]
 fn a_node_without_its_cluster_closes_nothing() {
-    let mut cluster = Cluster::start(3, 0, &patient().config("cluster-allow-reads-when-down yes"));
+    let cluster = Cluster::start(3, 0, &patient().config("cluster-allow-reads-when-down yes"));
     let symbol = cluster.symbols_on(0, 1).remove(0);
     let mut client = cluster.client(0);
     build_a_bar(&mut client, &symbol);
     client.run("CONFIG SET cluster-node-timeout 1000");
     for other in [1, 2] {
-        cluster.server_mut(other).freeze();
+        cluster.server(other).freeze();
     }
     wait_until("the cluster to fail", || client.string("CLUSTER INFO").contains("cluster_state:fail"));
     client.run("CONFIG SET tradebus.bar-grace 0");
     let_turns_pass(&mut client);
     assert_eq!(closed(&mut client, &symbol), (0, 0));
     for other in [1, 2] {
-        cluster.server_mut(other).thaw();
+        cluster.server(other).thaw();
     }
     wait_until("the bar to close", || closed(&mut client, &symbol) == (1, 1));
 }

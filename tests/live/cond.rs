@@ -3,7 +3,6 @@
 use redis::Value;
 
 use crate::support::{text, Client, Options, Server};
-use crate::twin::server_ms;
 
 /// The open time of the first candle of these tests.
 const FIRST_MS: i64 = 1_763_402_400_000;
@@ -16,8 +15,8 @@ pub fn candle(symbol: &str, n: i64, price: i64) -> String {
 /// A reply as text, in which a time of the server, at most an hour ago, is `$now`.
 fn shown(client: &mut Client, command: &str) -> String {
     let reply = client.text(command);
-    let now = server_ms(client);
-    let is_now = |digits: &str| digits.parse().is_ok_and(|time: u64| (now - 3_600_000..=now).contains(&time));
+    let now = client.time_ms();
+    let is_now = |digits: &str| digits.parse().is_ok_and(|time: i64| (now - 3_600_000..=now).contains(&time));
     let (mut shown, mut rest) = (String::new(), reply.as_str());
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
         let (before, number) = rest.split_at(start);

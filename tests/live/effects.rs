@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::support::{Options, Server};
-use crate::twin::{ms_of, server_ms, shown, Pair};
+use crate::twin::{ms_of, shown, Pair};
 
 const SYMBOL: &str = "BTC/USDT:USDT";
-const DAY_MS: u64 = 86_400_000;
+const DAY_MS: i64 = 86_400_000;
 /// The event time of most rows.
 const TS: u64 = 1_763_402_400_000;
 const TS_TEXT: &str = "2025-11-17T18:00:00.000Z";
@@ -41,14 +41,14 @@ fn row(
 }
 
 /// RFC 3339 in UTC with milliseconds, by the civil calendar's rules.
-fn rfc3339(ms: u64) -> String {
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+fn rfc3339(ms: i64) -> String {
+    let is_leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let (mut days, mut year, mut month) = (ms / DAY_MS, 1970, 0);
-    while days >= 365 + u64::from(is_leap(year)) {
-        days -= 365 + u64::from(is_leap(year));
+    while days >= 365 + i64::from(is_leap(year)) {
+        days -= 365 + i64::from(is_leap(year));
         year += 1;
     }
-    let months = [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let months = [31, 28 + i64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     while days >= months[month] {
         days -= months[month];
         month += 1;
@@ -67,9 +67,9 @@ fn check(pair: &mut Pair, newest: &mut BTreeMap<String, String>, row: &Row) {
     for (option, label) in ["SOURCE", "CORRELATION", "ID"].iter().zip(labels) {
         command.extend(label.iter().flat_map(|label| [option.to_string(), label.to_string()]));
     }
-    let before = server_ms(&mut pair.client);
+    let before = pair.client.time_ms();
     let reply = pair.client.map(&command);
-    let after = server_ms(&mut pair.client);
+    let after = pair.client.time_ms();
     let id = reply["id"].clone();
     assert!((before..=after).contains(&ms_of(&id)), "{id} was not made between {before} and {after}");
 

@@ -92,7 +92,9 @@ fn the_module_stays_while_connections_refer_to_it() {
             other.run(command);
         }
         assert!(operator.error("MODULE UNLOAD tradebus").starts_with("ERR"), "{commands:?}");
-        assert!(server.log().contains("not unloaded: a connection has sent a command of tradebus last, or has some in MULTI: id="));
+        assert!(server
+            .log()
+            .contains("not unloaded: a connection has sent a command of tradebus last, or has some in MULTI: id="));
         other.run(gone);
     }
     operator.run("TRADE.SYMBOLS 0");

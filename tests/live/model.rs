@@ -6,6 +6,11 @@
 //! with all that the server did. A command that runs while a key expires could rightly go either way: such a moment is
 //! waited out beforehand.
 //!
+//! The model decides with the same core as the module, and so agrees with whatever the core decides, right or wrong: that it
+//! is right is for the core's own tests. What is tried here is all around it: that arguments, replies and messages are
+//! carried over as they are, that keys are read and written as the core says, and that what is remembered between commands
+//! changes nothing.
+//!
 //! Seed and length are set as [`crate::fuzz`] says: `TRADEBUS_FUZZ_ROUNDS=5000 cargo test --release --test live model`.
 
 mod hand;
@@ -17,14 +22,13 @@ mod stream;
 mod trade;
 mod world;
 
-use redis::Value;
 use tradebus_core::memory::Published;
 
 use crate::fuzz::budget::budget;
 use crate::fuzz::generator::Generator;
 use crate::fuzz::shrink::shrink;
 use crate::fuzz::step::{line, origin, Step};
-use crate::support::{Client, Options, Random, Server, Subscriber};
+use crate::support::{unix_ms, Client, Options, Random, Server, Subscriber};
 use keyspace::{difference, dump, Keys, Look};
 use said::Said;
 use world::{Answer, World};
@@ -71,6 +75,9 @@ struct Counts {
 enum Met {
     Accepted,
     Refused,
+    /// It was one by hand, which has no reply to compare.
+    ByHand,
+    /// A key that might have expired under it.
     Unsure,
 }
 
@@ -91,7 +98,7 @@ impl Arena {
         }
         self.messages.until_now();
         let mut world = World::new();
-        let origin = origin(self.now());
+        let origin = origin(self.client.time_ms());
         for (place, step) in steps.iter().enumerate() {
             let words = step.words(origin);
             if let [config, set, name, value] = words.as_slice() {
@@ -101,11 +108,6 @@ impl Arena {
                     continue;
                 }
             }
-            if hand::COMMANDS.contains(&words[0].as_str()) {
-                self.by_hand(&mut world, &words).map_err(|fault| format!("step {place}, {}\n{fault}", line(&words)))?;
-                counts.by_hand += 1;
-                continue;
-            }
             if words[0] == "DEBUG" {
                 // What the data is loaded from is not data: nothing may have changed.
                 self.settled(&world);
@@ -113,28 +115,30 @@ impl Arena {
                 world.forget();
                 continue;
             }
-            let met = self.compare(&mut world, &words);
+            let met = match hand::COMMANDS.contains(&words[0].as_str()) {
+                true => self.by_hand(&mut world, &words),
+                false => self.compare(&mut world, &words),
+            };
             match met.map_err(|fault| format!("step {place}, {}\n{fault}", line(&words)))? {
+                Met::Accepted => counts.commands += 1,
+                Met::Refused => {
+                    counts.commands += 1;
+                    counts.refused += 1;
+                }
+                Met::ByHand => counts.by_hand += 1,
                 Met::Unsure => {
                     counts.unsure += 1;
                     return Ok(());
                 }
-                Met::Refused => counts.refused += 1,
-                Met::Accepted => {}
             }
-            counts.commands += 1;
         }
         self.holds(&world, None, Look::Whole).map_err(|fault| format!("at the end\n{fault}"))
-    }
-
-    fn now(&mut self) -> i64 {
-        millis(&self.client.run("TIME"))
     }
 
     /// Waits until no key is about to expire, and tells the time.
     fn settled(&mut self, world: &World) -> i64 {
         loop {
-            let now = self.now();
+            let now = self.client.time_ms();
             if world.expiries(None).all(|at| !(now - UNSURE_MS..=now + UNSURE_MS).contains(&at)) {
                 return now;
             }
@@ -142,12 +146,16 @@ impl Arena {
     }
 
     /// Does a plain command to a key of ours.
-    fn by_hand(&mut self, world: &mut World, words: &[String]) -> Result<(), String> {
-        let now = self.settled(world);
-        let words = world.by_hand(words, now);
+    fn by_hand(&mut self, world: &mut World, words: &[String]) -> Result<Met, String> {
+        let before = self.settled(world);
+        let words = world.by_hand(words, before);
         // For another type it is refused, and then it has changed nothing.
         self.client.text(&words);
-        self.holds(world, None, Look::Newest(hand::owner(&words[1]).1))
+        // A key that the command took away is gone, expired or not.
+        if is_unsure(world, before, self.client.time_ms()) {
+            return Ok(Met::Unsure);
+        }
+        self.holds(world, None, Look::Newest(hand::owner(&words[1]).1)).map(|()| Met::ByHand)
     }
 
     /// Sends a command and holds the model against what it did.
@@ -157,8 +165,8 @@ impl Arena {
         self.client.send(words);
         self.client.send("TIME");
         let [before, reply, behind] = [(); 3].map(|()| self.client.receive().expect("a reply"));
-        let (before, behind) = (millis(&before), millis(&behind));
-        if world.expiries(None).any(|at| (before - 2..=behind + 2).contains(&at)) {
+        let (before, behind) = (unix_ms(&before), unix_ms(&behind));
+        if is_unsure(world, before, behind) {
             return Ok(Met::Unsure);
         }
         let said = self.whole(words, known_part(Said::from(&reply)));
@@ -229,14 +237,9 @@ fn known_part(said: Said) -> Said {
     said.without("log_bytes")
 }
 
-/// The reply of TIME as Unix ms.
-fn millis(time: &Value) -> i64 {
-    let Value::Array(parts) = time else { panic!("TIME replies an array, not {time:?}") };
-    let [seconds, micros] = [0, 1].map(|place| match &parts[place] {
-        Value::BulkString(digits) => String::from_utf8_lossy(digits).parse::<i64>().expect("a number"),
-        other => panic!("not a number: {other:?}"),
-    });
-    seconds * 1_000 + micros / 1_000
+/// Whether a key of the model's might have expired between two times, and whatever ran there might have met it or not.
+fn is_unsure(world: &World, before: i64, behind: i64) -> bool {
+    world.expiries(None).any(|at| (before - 2..=behind + 2).contains(&at))
 }
 
 /// The sequence of a seed.
@@ -276,7 +279,7 @@ fn the_server_does_what_the_model_does() {
                 true
             }
         });
-        let origin = origin(arena.now());
+        let origin = origin(arena.client.time_ms());
         let lines: Vec<_> = shortest.iter().map(|step| line(&step.words(origin))).collect();
         panic!("TRADEBUS_FUZZ_SEED={seed} TRADEBUS_FUZZ_ROUNDS=1\n{}\n{last}", lines.join("\n"));
     }

@@ -49,13 +49,6 @@ fn check_agrees(client: &mut Client) {
     assert_eq!((found["differing"], found["repaired"]), (0, 0), "{found:?}");
 }
 
-fn keys(client: &mut Client, pattern: &str) -> Vec<String> {
-    let Value::Array(keys) = client.run(format!("KEYS {pattern}").as_str()) else { panic!("KEYS replies an array") };
-    let mut keys: Vec<String> = keys.iter().map(word).collect();
-    keys.sort();
-    keys
-}
-
 #[test]
 fn a_random_day_agrees_and_damage_is_mended_everywhere() {
     let options = || Options::new().append_only().config("stream-node-max-entries 3");
@@ -70,7 +63,7 @@ fn a_random_day_agrees_and_damage_is_mended_everywhere() {
     let whole = (master.digest(), expiries(&mut client));
 
     let mut damaged = 0;
-    for key in keys(&mut client, "trade:{S}:[ops]*:*") {
+    for key in client.keys("trade:{S}:[ops]*:*") {
         damaged += 1;
         let index = key.ends_with(":open") || key.ends_with(":active");
         let command = match damaged % 5 {
@@ -104,7 +97,7 @@ fn a_random_day_agrees_and_damage_is_mended_everywhere() {
     // `last` may lag before, and does not after: it comes to the same.
     client.run("TRADE.PUBLISH S trade.executed {}");
     let entities = |server: &Server, client: &mut Client| {
-        let keys = keys(client, "trade:{S}:[opsfr]*:*").into_iter().filter(|key| !key.contains(":seen:"));
+        let keys = client.keys("trade:{S}:[opsfr]*:*").into_iter().filter(|key| !key.contains(":seen:"));
         let command: Vec<String> = ["DEBUG", "DIGEST-VALUE"].map(String::from).into_iter().chain(keys).collect();
         (text(&client.run(&command)), server.port())
     };

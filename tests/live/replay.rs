@@ -363,7 +363,7 @@ fn a_failover_in_the_middle_of_replays_loses_nobody() {
             replays
         })
     };
-    master.client().run(format!("FAILOVER TO 127.0.0.1 {}", replica.port()));
+    master.hand_over_to(&replica);
     wait_until("the failover", || {
         let role = |server: &Server| server.info("replication", "role");
         role(&master).as_deref() == Some("slave") && role(&replica).as_deref() == Some("master")

@@ -1,7 +1,7 @@
 //! `docs/security.md`: its users are made as it shows them, and may do what it says and nothing else. Every command
 //! of ours is tried as every user, on what is theirs and on what is not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use crate::commands::{on, prepare, COMMANDS, OF_THE_NODE};
@@ -97,6 +97,13 @@ pub fn use_of_key(command: &str) -> String {
     table().into_iter().find(|row| row.command == command).unwrap_or_else(|| panic!("{command} has no row")).key
 }
 
+/// A digest of each key of a symbol and of the stream of that name.
+fn digests(server: &Server, name: &str) -> BTreeMap<String, String> {
+    let mut client = server.client();
+    let keys = client.keys(&format!("*{{{name}}}*"));
+    keys.into_iter().map(|key| (key.clone(), client.text(["DEBUG", "DIGEST-VALUE", &key]))).collect()
+}
+
 /// A server on which every command succeeds, on what the users have a right to and on what they have none to.
 pub fn prepared() -> Server {
     let server = Server::start(Options::new().module_args("bar-grace 3600000"));
@@ -124,7 +131,8 @@ fn every_user_may_run_what_the_table_says_and_nothing_else() {
     for name in table.iter().flat_map(|row| &row.users) {
         assert!(known.contains(name.as_str()), "{name} is in the table and not made");
     }
-    let before = server.client().text("DEBUG DIGEST-VALUE trade:{ETHUSDT}:events events:{ETHUSDT}");
+    let before = digests(&server, FOREIGN);
+    assert!(before.len() > 10, "{before:?}");
     for name in &users {
         let is_of_all = OF_ALL.contains(&name.as_str());
         let mut client = server.client_as(name, "secret");
@@ -141,8 +149,7 @@ fn every_user_may_run_what_the_table_says_and_nothing_else() {
             assert_eq!(found, wanted, "{name}: {}", row.command);
         }
         if name != "administrator" {
-            let after = server.client().text("DEBUG DIGEST-VALUE trade:{ETHUSDT}:events events:{ETHUSDT}");
-            assert_eq!(after, before, "{name}");
+            assert_eq!(digests(&server, FOREIGN), before, "{name}");
         }
         let row = table.iter().find(|row| row.command == OF_THE_NODE.0).expect("a row");
         let is_allowed = row.users.contains(name) || name == "administrator";
@@ -212,7 +219,7 @@ fn every_user_can_do_its_work_and_not_that_of_others() {
             }
         }
     };
-    check("publisher", &[("HGETALL trade:{BTCUSDT}:order:1", NoCommand)]);
+    check("publisher", &[("HGETALL trade:{BTCUSDT}:order:1", NoCommand), ("WAIT 0 1", NoCommand)]);
     check(
         "executor",
         &[
@@ -316,6 +323,29 @@ fn every_user_can_do_its_work_and_not_that_of_others() {
     check("replica", &[("REPLCONF capa eof", May)]);
     check("administrator", &[("CONFIG SET tradebus.stream-maxlen 10", May), ("ACL LIST", May), ("GET x", May)]);
     assert_eq!(tried, users.into_iter().collect());
+}
+
+/// Who publishes has to write a mark and to wait, to know that replicas have it.
+#[test]
+fn a_publisher_that_waits_for_replicas_may_as_the_page_shows_it() {
+    let server = Server::start(Options::new());
+    users(&server);
+    let page = page();
+    let line = page.lines().find(|line| line.starts_with("ACL SETUSER publisher +wait")).expect("the line");
+    assert_eq!(server.client().text(line), "OK");
+    let mut publisher = server.client_as("publisher", "secret");
+    for (command, wanted) in [
+        ("TRADE.PUBLISH BTCUSDT trade.executed {}", Verdict::May),
+        ("SET mark:{BTCUSDT} ''", Verdict::May),
+        ("WAIT 0 1", Verdict::May),
+        ("SET mark:{ETHUSDT} ''", Verdict::NoKey),
+        ("SET trade:{BTCUSDT}:last ''", Verdict::NoKey),
+        ("SET BTCUSDT ''", Verdict::NoKey),
+        ("GET mark:{BTCUSDT}", Verdict::NoCommand),
+        ("TRADE.PUBLISH ETHUSDT trade.executed {}", Verdict::NoKey),
+    ] {
+        assert_eq!(verdict(&mut publisher, command), wanted, "{command}");
+    }
 }
 
 #[test]

@@ -51,6 +51,8 @@ fn a_script_has_the_rights_of_its_caller() {
 fn what_only_reads_may_be_run_where_nothing_is_written() {
     let server = prepared();
     load_functions(&mut server.client());
+    // No ping is to move the offset.
+    server.client().run("CONFIG SET repl-ping-replica-period 3600");
     let replica = Server::start(Options::new().replica_of(&server));
     let (mut client, mut on_replica) = (server.client(), replica.client());
     let shebang = format!("#!lua flags=no-writes\n{RUN}");

@@ -1,7 +1,6 @@
 //! MARKET.TICK: the bars that ticks build, and what of them outlives a server.
 
 use crate::support::{wait_until, Client, Options, Server, Stop};
-use crate::twin::server_ms;
 
 /// An open of every timeframe up to an hour: 2025-11-17T18:00:00Z.
 pub const OPEN: i64 = 1_763_402_400_000;
@@ -141,7 +140,7 @@ fn what_is_no_tick_changes_nothing() {
     let mut client = server.client();
     build(&mut client, "1m");
     build(&mut client, "1w");
-    let now = server_ms(&mut client);
+    let now = client.time_ms();
     client.run("MARKET.TICK S 10 1e17");
     client.run("SET market:{STRING}:forming x");
     let before = (server.digest(), client.int("DBSIZE"));

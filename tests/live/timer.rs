@@ -2,9 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
-
-use redis::Value;
 
 use crate::support::{text, wait_until, Client, Options, Server, Stop};
 use crate::ticks::{await_own_file, build, tick, unhurried, OPEN};
@@ -13,17 +10,10 @@ fn hurried() -> Options {
     Options::new().module_args("bar-grace 50")
 }
 
-/// The server's time, Unix ms, also while writes are paused.
-fn now_ms(client: &mut Client) -> i64 {
-    let Value::Array(time) = client.run("TIME") else { panic!("TIME replies an array") };
-    let [seconds, micros] = [0, 1].map(|at| text(&time[at]).trim_matches('"').parse::<i64>().expect("a number"));
-    seconds * 1_000 + micros / 1_000
-}
-
 /// Waits until the server has called us some times since, however often that is.
 fn let_it_pass(client: &mut Client, ms: i64) {
-    let begun = now_ms(client);
-    wait_until("time to pass", || now_ms(client) > begun + ms);
+    let begun = client.time_ms();
+    wait_until("time to pass", || client.time_ms() > begun + ms);
 }
 
 /// More than two turns of the server's timer, and the grace of [`hurried`].
@@ -36,7 +26,7 @@ fn await_candles(client: &mut Client, key: &str, count: i64) {
 
 /// A tick of now, in a bar that has at least half of it left.
 fn fresh_tick(client: &mut Client, symbol: &str) {
-    wait_until("a bar to begin", || now_ms(client) % 1_000 < 500);
+    wait_until("a bar to begin", || client.time_ms() % 1_000 < 500);
     client.run(format!("MARKET.TICK {symbol} 10 1"));
 }
 
@@ -195,12 +185,6 @@ fn nothing_is_closed_while_writes_are_paused() {
     assert_eq!(replica.digest(), master.digest());
 }
 
-fn signal(pid: &str, signal: &str) {
-    let kill = format!("kill {signal} {pid}");
-    let status = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
-    assert!(status.success(), "{kill}: {status}");
-}
-
 #[test]
 fn nothing_is_closed_while_a_failover_is_under_way() {
     let master = Server::start(unhurried());
@@ -208,17 +192,17 @@ fn nothing_is_closed_while_a_failover_is_under_way() {
     let mut client = master.client();
     build(&mut client, "1m");
     client.run("CONFIG SET repl-timeout 3600");
-    replica.catch_up_with(&master);
+    // It counts for a failover once it has answered.
+    assert_eq!(client.int("WAIT 1 20000"), 1);
     // A replica that does not answer keeps the failover waiting for it.
-    let pid = replica.info("server", "process_id").expect("a process");
-    signal(&pid, "-STOP");
+    replica.freeze();
     tick(&mut client, 0, "10 1");
     client.run(format!("FAILOVER TO 127.0.0.1 {}", replica.port()));
     let state = master.info("replication", "master_failover_state");
     client.run("CONFIG SET tradebus.bar-grace 0");
     let_it_pass(&mut client, TURNS_MS);
     let (count, after) = (client.int("XLEN market:{S}:1m"), master.info("replication", "master_failover_state"));
-    signal(&pid, "-CONT");
+    replica.thaw();
     assert_eq!((state.as_deref(), after.as_deref()), (Some("waiting-for-sync"), Some("waiting-for-sync")));
     assert_eq!(count, 0);
     wait_until("the failover", || master.info("replication", "role").as_deref() == Some("slave"));
@@ -231,7 +215,7 @@ fn nothing_is_closed_while_a_failover_is_under_way() {
     leader.run("COND.REGISTER T 1m 'close > 1'");
     leader.run(format!("MARKET.TICK T 10 1 TIMESTAMP {OPEN}"));
     master.catch_up_with(&replica);
-    leader.run(format!("FAILOVER TO 127.0.0.1 {}", master.port()));
+    replica.hand_over_to(&master);
     wait_until("the failover back", || replica.info("replication", "role").as_deref() == Some("slave"));
     await_candles(&mut master.client(), "market:{T}:1m", 1);
 }
@@ -283,8 +267,7 @@ fn what_is_remembered_moves_with_its_database() {
     let mut client = server.client();
     client.run("COND.REGISTER S 1m 'close > sma(2)' ID c");
     client.run(format!("MARKET.CANDLE S 1m {OPEN} 1 1 1 1 1"));
-    let Value::Array(keys) = client.run("KEYS *") else { panic!("KEYS replies an array") };
-    for key in keys.iter().map(|key| text(key).trim_matches('"').to_owned()) {
+    for key in client.keys("*") {
         client.run(["COPY", &key, &key, "DB", "5"]);
     }
     let explained = [(0, 3), (5, 7)].map(|(database, close)| {
@@ -336,10 +319,10 @@ fn ticks_of_long_ago_make_the_bars_that_candles_tell() {
     let mut client = server.client();
     client.run("COND.REGISTER S 1m 'close CROSSES 105' ID crosses");
     client.run("COND.REGISTER C 1m 'close CROSSES 105' ID crosses");
-    let begun = now_ms(&mut client);
+    let begun = client.time_ms();
     let mut bars = 0;
     // Long enough for some turns of the timer within bars.
-    while now_ms(&mut client) < begun + 2 * TURNS_MS {
+    while client.time_ms() < begun + 2 * TURNS_MS {
         let base = 100 + bars * 7 % 11;
         for (after, rise, volume) in [(0, 0, "0.1"), (10_000, 4, "0.2"), (20_000, -3, "0.3"), (59_999, 1, "0.4")] {
             tick(&mut client, bars * 60_000 + after, &format!("{}.5 {volume}", base + rise));
@@ -441,7 +424,7 @@ fn late_ticks_keep_no_bar_open() {
     let mut client = server.client();
     build(&mut client, "1s");
     fresh_tick(&mut client, "S");
-    let begun = now_ms(&mut client);
+    let begun = client.time_ms();
     wait_until("the bar to close", || {
         client.run(format!("MARKET.TICK S 9 1 TIMESTAMP {}", begun - 60_000));
         client.int("XLEN market:{S}:1s") == 1

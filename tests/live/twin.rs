@@ -126,22 +126,11 @@ pub fn shown(effect: &[String]) -> String {
 
 /// When each key expires, -1 for those that do not.
 pub fn expiries(client: &mut Client) -> BTreeMap<String, i64> {
-    let redis::Value::Array(keys) = client.run("KEYS *") else { panic!("KEYS replies an array") };
-    let keys = keys.into_iter().map(|key| match key {
-        redis::Value::BulkString(key) => String::from_utf8(key).expect("UTF-8"),
-        other => panic!("not a key: {other:?}"),
-    });
-    keys.map(|key| (key.clone(), client.int(["PEXPIRETIME", &key]))).collect()
-}
-
-/// The server's time, Unix ms.
-pub fn server_ms(client: &mut Client) -> u64 {
-    client.string(["EVAL", "local t = redis.call('TIME') return t[1] .. string.format('%06d', t[2])", "0"])[..13]
-        .parse()
-        .expect("a time")
+    let keys = client.keys("*");
+    keys.into_iter().map(|key| (key.clone(), client.int(["PEXPIRETIME", &key]))).collect()
 }
 
 /// The time in a log entry's id.
-pub fn ms_of(id: &str) -> u64 {
+pub fn ms_of(id: &str) -> i64 {
     id.split_once('-').expect("ms-seq").0.parse().expect("a time")
 }

@@ -24,10 +24,12 @@ pub fn everysec(terms: Terms, progress: Progress) -> Row {
 fn run(terms: Terms, progress: Progress, appendfsync: &str, promise: Promise) -> Row {
     let kept = |options: Options| options.config("appendonly yes").config(&format!("appendfsync {appendfsync}"));
     let (with, without) = (kept(Options::new().module_args(KEEP_ALL)), kept(Options::plain()));
-    let mut server = Server::start(with.clone());
+    // What the publishers register at the beginning is on the disk, whatever is lost behind it.
+    let mut server = Server::start(with.clone().config("appendfsync always"));
     let address: Address = Arc::new(AtomicU16::new(server.port()));
     let symbols = ["XAUUSD", "BTC/USDT:USDT", "EURUSD"].map(str::to_owned);
     let load = Load::start(&symbols, Safety::Replied, || Box::new(ToMaster::new(&address)));
+    server.client().run(format!("CONFIG SET appendfsync {appendfsync}"));
     let mut random = Random::new(terms.seed);
     let mut faults = 0;
     while Instant::now() < terms.end {

@@ -73,8 +73,7 @@ impl Chain {
     fn strike(&mut self, fault: Fault) {
         match fault {
             Fault::HandOver => {
-                let to = self.nodes[1].port();
-                self.nodes[0].client().run(format!("FAILOVER TO 127.0.0.1 {to} TIMEOUT 5000 FORCE"));
+                self.nodes[0].hand_over_to(&self.nodes[1]);
                 wait_until("the replica to be the master", || is_master(&self.nodes[1]));
                 self.second_is_first();
                 wait_until("the old master to be a replica", || !is_master(&self.nodes[2]));

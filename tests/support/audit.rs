@@ -6,7 +6,7 @@ use std::fmt;
 
 use redis::Value;
 
-use super::load::{Ledger, Promised, BOT_TYPE, CONDITION, TIMEFRAME};
+use super::load::{Entry, Ledger, Promised, BOT_TYPE, TIMEFRAME};
 use super::{text, Client};
 
 /// How much is read at once.
@@ -17,9 +17,10 @@ const PAGE: usize = 5_000;
 pub struct Findings {
     /// Events and candles that were promised.
     pub acknowledged: usize,
-    /// Promised, and not there or not under the id that was replied; triggers and work of candles included.
+    /// Promised, and not there, or not under the id that was replied, or with other data; triggers and work of candles
+    /// included.
     pub lost: usize,
-    /// There more than once; triggers and work of candles included.
+    /// There more than once; triggers and work included, also where they are of no candle.
     pub doubled: usize,
     /// Symbols with keys on more than one node.
     pub split: usize,
@@ -47,7 +48,7 @@ impl fmt::Display for Findings {
 /// Looks at all symbols of the ledger; `masters` are connections to all nodes that serve some of them.
 pub fn audit(ledger: &Ledger, masters: &mut [Client]) -> Findings {
     let mut findings = Findings { acknowledged: ledger.acknowledged(), ..Findings::default() };
-    let holders: Vec<Vec<String>> = masters.iter_mut().map(keys).collect();
+    let holders: Vec<BTreeSet<String>> = masters.iter_mut().map(|master| master.keys("*")).collect();
     for (symbol, promised) in &ledger.promised {
         let tag = format!("{{{symbol}}}");
         let mut with_keys =
@@ -62,58 +63,46 @@ pub fn audit(ledger: &Ledger, masters: &mut [Client]) -> Findings {
     findings
 }
 
-fn keys(client: &mut Client) -> Vec<String> {
-    match client.run("KEYS *") {
-        Value::Array(keys) => keys.iter().map(string).collect(),
-        other => panic!("KEYS replied {}", text(&other)),
-    }
-}
-
 fn examine(symbol: &str, promised: &Promised, client: &mut Client, findings: &mut Findings) {
     for (key, promised) in
         [(format!("trade:{{{symbol}}}:events"), &promised.trades), (format!("events:{{{symbol}}}"), &promised.events)]
     {
-        let stored = entries(client, &key, |fields| fields.get("event_id").cloned().unwrap_or_default());
-        findings.doubled += stored.values().map(|ids| ids.len() - 1).sum::<usize>();
+        let stored = entries(client, &key, "event_id");
+        findings.doubled += stored.values().map(|entries| entries.len() - 1).sum::<usize>();
         findings.lost += promised
             .iter()
             .filter(|(event_id, entry)| stored.get(*event_id).is_none_or(|stored| !stored.contains(entry)))
             .count();
     }
-    let market = format!("market:{{{symbol}}}:{TIMEFRAME}");
-    let candles = entry_ids(client, &market);
-    findings.lost += promised.candles.iter().filter(|open| !candles.contains(&format!("{open}-0"))).count();
+    let candles = open_times(client, &format!("market:{{{symbol}}}:{TIMEFRAME}"));
+    findings.lost += promised.candles.iter().filter(|open| !candles.contains(&open.to_string())).count();
     // Each candle has triggered the condition once, and reached the one bot once.
-    for (key, name) in
-        [(format!("cond:{{{symbol}}}:triggers"), CONDITION), (format!("bots:{{{symbol}}}:{BOT_TYPE}"), BOT_TYPE)]
-    {
-        let stored = entries(client, &key, |fields| fields.get("bar_time").cloned().unwrap_or_default());
-        let told: usize = stored.values().map(Vec::len).sum();
-        findings.doubled += told - stored.len();
-        assert!(told > 0 || candles.is_empty(), "{key} has nothing of {name}");
-        findings.lost += candles.len().saturating_sub(stored.len());
-        findings.doubled += stored.len().saturating_sub(candles.len());
+    for key in [format!("cond:{{{symbol}}}:triggers"), format!("bots:{{{symbol}}}:{BOT_TYPE}")] {
+        let told = entries(client, &key, "bar_time");
+        findings.lost += candles.iter().filter(|open| !told.contains_key(*open)).count();
+        let wanted = |open: &String| usize::from(candles.contains(open));
+        findings.doubled += told.iter().map(|(open, entries)| entries.len() - wanted(open)).sum::<usize>();
     }
     findings.differing += differences(symbol, client);
 }
 
-/// The entries of a stream by a value of their fields.
-fn entries(
-    client: &mut Client,
-    key: &str,
-    value: impl Fn(&BTreeMap<String, String>) -> String,
-) -> BTreeMap<String, Vec<String>> {
-    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    each_entry(client, key, |id, fields| found.entry(value(fields)).or_default().push(id.to_owned()));
+/// The entries of a stream by one of their fields.
+fn entries(client: &mut Client, key: &str, field: &str) -> BTreeMap<String, Vec<Entry>> {
+    let mut found: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
+    each_entry(client, key, |id, fields| {
+        let [value, data] = [field, "data"].map(|name| fields.get(name).cloned().unwrap_or_default());
+        found.entry(value).or_default().push(Entry { id: id.to_owned(), data });
+    });
     found
 }
 
-fn entry_ids(client: &mut Client, key: &str) -> BTreeSet<String> {
-    let mut ids = BTreeSet::new();
+/// The open times of the candles in a stream: what their ids begin with.
+fn open_times(client: &mut Client, key: &str) -> BTreeSet<String> {
+    let mut times = BTreeSet::new();
     each_entry(client, key, |id, _| {
-        ids.insert(id.to_owned());
+        times.insert(id.strip_suffix("-0").unwrap_or(id).to_owned());
     });
-    ids
+    times
 }
 
 fn each_entry(client: &mut Client, key: &str, mut visit: impl FnMut(&str, &BTreeMap<String, String>)) {

@@ -1,7 +1,7 @@
 //! A client that is short to write in a test: commands as one would type them, replies as values or
 //! as text that compares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redis::{Client as Address, Connection, ConnectionLike, IntoConnectionInfo, Value};
 use redis::{ProtocolVersion, RedisConnectionInfo, RedisResult};
@@ -140,6 +140,21 @@ impl Client {
         }
     }
 
+    /// The names of keys that a pattern covers, which must be UTF-8.
+    #[track_caller]
+    pub fn keys(&mut self, pattern: &str) -> BTreeSet<String> {
+        let command = ["KEYS", pattern];
+        let reply = self.run(command);
+        let Value::Array(keys) = &reply else { wanted("an array", &command.words(), &reply) };
+        keys.iter().map(|key| plain(key).unwrap_or_else(|| wanted("keys in UTF-8", &command.words(), &reply))).collect()
+    }
+
+    /// The server's time, Unix ms, also while writes are paused.
+    #[track_caller]
+    pub fn time_ms(&mut self) -> i64 {
+        unix_ms(&self.run("TIME"))
+    }
+
     /// Sets a key and waits until so many replicas have it, and so all that came before it.
     ///
     /// # Errors
@@ -206,6 +221,24 @@ pub fn text(value: &Value) -> String {
         Value::ServerError(error) => format!("(error) {}", error_line(error)),
         other => panic!("no module of ours replies so: {other:?}"),
     }
+}
+
+/// The reply of TIME as Unix ms.
+#[track_caller]
+pub fn unix_ms(time: &Value) -> i64 {
+    let Value::Array(parts) = time else { panic!("TIME replies an array, not {}", text(time)) };
+    let number = |part| plain(part).and_then(|digits| digits.parse::<i64>().ok()).expect("a number");
+    number(&parts[0]) * 1_000 + number(&parts[1]) / 1_000
+}
+
+/// An id of an entry, `<ms>-<sequence>`, as it compares: as text 9 would come behind 10.
+pub type Id = (u64, u64);
+
+/// An id as the server writes it.
+#[track_caller]
+pub fn entry_id(text: &str) -> Id {
+    let parts = text.split_once('-').and_then(|(ms, sequence)| Some((ms.parse().ok()?, sequence.parse().ok()?)));
+    parts.unwrap_or_else(|| panic!("not an id: {text}"))
 }
 
 /// A string reply of any kind, without quotes.

@@ -2,18 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use redis::Value;
 
 use super::slots::{slot_of, SLOTS};
 use super::wait::{wait_for, wait_until};
-use super::{Client, Options, Server, Stop};
+use super::{text, Client, Options, Server, Stop};
 
 /// How long a node is unheard of until it counts as failed, ms, while the cluster is made: several delays follow it.
 const QUICK_TIMEOUT_MS: u32 = 1_000;
 
 /// The same afterwards: a machine that runs tests makes servers wait, and none shall fail over for that.
 const PATIENT_TIMEOUT_MS: u32 = 5_000;
+
+/// After this long a server gives up a failover that it was asked for; a second more, as its clock is not ours.
+const FAILOVER_GIVEN_UP: Duration = Duration::from_secs(6);
 
 /// Masters, and behind them their replicas in the same order.
 pub struct Cluster {
@@ -73,7 +77,8 @@ impl Cluster {
         }
     }
 
-    /// Waits until all nodes that run tell the same of all: who has which slots, who follows whom, and that it works.
+    /// Waits until all nodes that run tell the same of all: who has which slots, who follows whom, and that it works; and
+    /// are connected to each other.
     #[track_caller]
     pub fn await_agreement(&self) {
         wait_until("the nodes to agree", || {
@@ -86,10 +91,10 @@ impl Cluster {
     /// What a node tells of the cluster; None while it is not in order.
     fn view_of(&self, node: &Server) -> Option<Vec<String>> {
         let mut client = node.client();
-        let is = |field: &str, value: &str| node.info("replication", field).as_deref() == Some(value);
         // A replica that loads what its master has sent answers with an error.
         let is_up = client.text("CLUSTER INFO").contains("cluster_state:ok");
-        if !is_up || is("role", "slave") && !is("master_link_status", "up") {
+        let is_replica = node.info("replication", "role").as_deref() == Some("slave");
+        if !is_up || is_replica && !node.has_its_master() {
             return None;
         }
         // <id> <address> <flags> <master> <ping> <pong> <epoch> <link> <slots>; the times and epochs are no matter.
@@ -99,7 +104,8 @@ impl Cluster {
         for line in told.lines() {
             let words: Vec<_> = line.split(' ').collect();
             let flags: Vec<_> = words[2].split(',').collect();
-            if ["handshake", "fail", "fail?", "noaddr"].iter().any(|odd| flags.contains(odd)) {
+            let is_odd = ["handshake", "fail", "fail?", "noaddr"].iter().any(|odd| flags.contains(odd));
+            if is_odd || words[7] != "connected" {
                 return None;
             }
             let role = flags.into_iter().find(|flag| ["master", "slave"].contains(flag));
@@ -110,14 +116,23 @@ impl Cluster {
         (view.len() == self.nodes.len()).then_some(view)
     }
 
+    /// The connections from node to node that messages take, and when each was made: what is the same before and
+    /// behind something was there all the time.
+    #[track_caller]
+    pub fn links(&self) -> BTreeSet<String> {
+        let links_of = |(node, id): (usize, &String)| {
+            let Value::Array(links) = self.client(node).run("CLUSTER LINKS") else { panic!("an array of links") };
+            let told = links.iter().map(text).filter(|link| link.contains(r#""direction", "to""#));
+            // [direction, to, node, <id>, create-time, <ms>, ...]; the others are the buffers.
+            told.map(|link| format!("{id} {}", link.split(", ").take(6).collect::<Vec<_>>().join(" ")))
+                .collect::<Vec<_>>()
+        };
+        self.ids.iter().enumerate().flat_map(links_of).collect()
+    }
+
     /// A node.
     pub fn server(&self, node: usize) -> &Server {
         &self.nodes[node]
-    }
-
-    /// A node, to have something done to it.
-    pub fn server_mut(&mut self, node: usize) -> &mut Server {
-        &mut self.nodes[node]
     }
 
     /// CONFIG SET on all nodes.
@@ -146,10 +161,7 @@ impl Cluster {
 
     /// The nodes that say that they are masters.
     pub fn masters(&self) -> Vec<usize> {
-        let is_master = |node: &usize| {
-            !self.down.contains(node) && self.nodes[*node].info("replication", "role").as_deref() == Some("master")
-        };
-        (0..self.nodes.len()).filter(is_master).collect()
+        (0..self.nodes.len()).filter(|node| !self.down.contains(node) && self.leads(*node)).collect()
     }
 
     /// Connections to all masters, for an audit.
@@ -195,11 +207,22 @@ impl Cluster {
     }
 
     /// Has a replica take its master's place, with the master's help; returns when all nodes know.
+    ///
+    /// On a machine that is not idle an attempt can fail, and is repeated then. With the patient timeout that would be
+    /// in vain: no election begins within four of them after the last one.
     #[track_caller]
     pub fn fail_over_to(&self, replica: usize) {
-        self.client(replica).run("CLUSTER FAILOVER");
-        self.await_leading(replica);
+        self.configure(&format!("cluster-node-timeout {QUICK_TIMEOUT_MS}"));
+        let mut asked: Option<Instant> = None;
+        wait_until("the replica to lead", || {
+            let is_asked = asked.is_some_and(|at| at.elapsed() < FAILOVER_GIVEN_UP);
+            if !is_asked && self.client(replica).text("CLUSTER FAILOVER") == "OK" {
+                asked = Some(Instant::now());
+            }
+            self.leads(replica)
+        });
         self.await_agreement();
+        self.configure(&format!("cluster-node-timeout {PATIENT_TIMEOUT_MS}"));
     }
 
     /// SIGKILL to a master; returns when its replica has taken its place.
@@ -224,7 +247,12 @@ impl Cluster {
 
     #[track_caller]
     fn await_leading(&self, node: usize) {
-        wait_until("the replica to lead", || self.nodes[node].info("replication", "role").as_deref() == Some("master"));
+        wait_until("the replica to lead", || self.leads(node));
+    }
+
+    /// Whether a node says that it is a master.
+    fn leads(&self, node: usize) -> bool {
+        self.nodes[node].info("replication", "role").as_deref() == Some("master")
     }
 }
 

@@ -62,6 +62,15 @@ impl Server {
         }
     }
 
+    /// Has a replica take over, and returns when that has begun: right behind a full transfer a replica does not count
+    /// yet, and is refused.
+    #[track_caller]
+    pub fn hand_over_to(&self, replica: &Server) {
+        let command = format!("FAILOVER TO 127.0.0.1 {}", replica.port());
+        let mut client = self.client();
+        wait_until("the failover to be taken", || client.text(&command) == "OK");
+    }
+
     /// Starts a child of the server's and waits for its end. Only one runs at a time, so one may have to be waited
     /// for first.
     fn in_background(&self, command: &str, running: &str) {
@@ -77,8 +86,8 @@ impl Server {
 
 /// Unloads the module; connections that used it are ended in the same breath, before they can use it again.
 fn unload(client: &mut Client) -> bool {
-    const STEPS: [&str; 2] = ["CLIENT KILL TYPE normal", "MODULE UNLOAD tradebus"];
+    const STEPS: [&str; 3] = ["CLIENT KILL TYPE normal", "CLIENT KILL TYPE pubsub", "MODULE UNLOAD tradebus"];
     STEPS.iter().for_each(|step| client.send(step));
     let replies = STEPS.map(|step| client.receive().unwrap_or_else(|error| panic!("{step}: {error}")));
-    matches!(replies[1], redis::Value::Okay)
+    matches!(replies[2], redis::Value::Okay)
 }

@@ -3,21 +3,19 @@
 //! Each node has one of its own: it subscribes again when its connection is lost, as a client does, and looks with
 //! every message whether the state that it speaks of is there already, on the same node.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{self, AtomicU32};
 use std::thread::{self, JoinHandle};
 
 use redis::{ProtocolVersion, Value};
 
 use super::wait::{poll, wait_until};
-use super::{Client, Server};
+use super::{entry_id, Client, Id, Server};
 
 /// The channel that ends a listener begins so.
 const END: &str = "test-listener-end:";
-
-/// An id of an entry as it compares.
-type Id = (u64, u64);
 
 /// A listener at work on one node.
 pub struct Listener {
@@ -34,8 +32,18 @@ struct Told {
     id: Id,
     prev_id: Id,
     prev_log_id: Id,
-    /// The state was older than the message.
-    is_early: bool,
+    state: State,
+}
+
+/// The state that a message speaks of, as its node had it when the message was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Older than the message.
+    Early,
+    /// As the message tells it.
+    Prompt,
+    /// Newer, or not shown: whoever hears a message late cannot see that it came early.
+    Unknown,
 }
 
 /// What a listener heard, held against the logs as they are in the end.
@@ -47,7 +55,8 @@ pub struct Hearing {
     pub connections: usize,
     /// Messages that say that some before them were missed on their connection. The log has those.
     pub gaps: usize,
-    /// Messages of events that are in no log any more: their master has lost them since.
+    /// Messages of events that are in no log any more: their master has lost them since. Nothing tells whether they were
+    /// truthful, and not early.
     pub vanished: usize,
     /// Messages that were not newer than the one before, on one connection.
     pub repeated: usize,
@@ -55,22 +64,25 @@ pub struct Hearing {
     pub untruthful: usize,
     /// Messages that came before the state that they speak of.
     pub early: usize,
+    /// Messages that were heard so soon that the state was still the one that they speak of: had it come later than
+    /// they did, that would have been seen. Of all others `early` says nothing.
+    pub prompt: usize,
 }
 
 impl Hearing {
-    /// Whether nobody was told anything wrong.
+    /// Whether nobody was told anything wrong, and that could be seen of some messages.
     pub fn is_sound(&self) -> bool {
-        (self.repeated, self.untruthful, self.early) == (0, 0, 0)
+        (self.repeated, self.untruthful, self.early) == (0, 0, 0) && self.prompt > 0
     }
 }
 
 impl fmt::Display for Hearing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Hearing { messages, connections, gaps, vanished, repeated, untruthful, early } = self;
+        let Hearing { messages, connections, gaps, vanished, repeated, untruthful, early, prompt } = self;
         write!(
             f,
             "{messages} messages on {connections} connections, {gaps} gaps told, {vanished} vanished, {repeated} repeated, \
-             {untruthful} with a wrong predecessor, {early} before their state"
+             {untruthful} with a wrong predecessor, {early} before their state and {prompt} with it"
         )
     }
 }
@@ -80,7 +92,7 @@ impl Listener {
     #[track_caller]
     pub fn start(server: &Server) -> Listener {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let end = format!("{END}{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let end = format!("{END}{}", NEXT.fetch_add(1, atomic::Ordering::Relaxed));
         let (port, channel) = (server.port(), end.clone());
         let first = subscribe(port, &channel).expect("a subscription");
         let thread = thread::spawn(move || listen(port, &channel, first));
@@ -126,7 +138,8 @@ impl Heard {
                 };
                 let is_truthful = (told.prev_id, told.prev_log_id) == (entry.prev_id, entry.prev_log_id);
                 hearing.untruthful += usize::from(!is_truthful || !told.channel.ends_with(&entry.suffix));
-                hearing.early += usize::from(told.is_early);
+                hearing.early += usize::from(told.state == State::Early);
+                hearing.prompt += usize::from(told.state == State::Prompt);
             }
         }
         hearing
@@ -154,7 +167,7 @@ impl Log {
         for entry in &stored {
             let Value::Array(parts) = entry else { panic!("not an entry: {entry:?}") };
             let Value::Array(fields) = &parts[1] else { panic!("not fields: {entry:?}") };
-            let id = number(&string(&parts[0]));
+            let id = entry_id(&string(&parts[0]));
             // The type is the first field of an entry.
             let suffix = format!(":{}", string(&fields[1]));
             let prev_id = newest.insert(suffix.clone(), id).unwrap_or((0, 0));
@@ -210,22 +223,23 @@ fn hear(client: &mut Client, end: &str, mut message: impl FnMut(String, &str)) -
 
 fn told(port: u16, reader: &mut Option<Client>, channel: String, payload: &str) -> Told {
     let json: serde_json::Value = serde_json::from_str(payload).unwrap_or_else(|error| panic!("{error}: {payload}"));
-    let id = |member: &str| number(json[member].as_str().unwrap_or_else(|| panic!("no {member}: {payload}")));
+    let id = |member: &str| entry_id(json[member].as_str().unwrap_or_else(|| panic!("no {member}: {payload}")));
     let log = match (json["symbol"].as_str(), json["stream"].as_str()) {
         (Some(symbol), _) => format!("trade:{{{symbol}}}:events"),
         (None, Some(stream)) => format!("events:{{{stream}}}"),
         (None, None) => panic!("of what? {payload}"),
     };
-    let is_early = is_early(port, reader, &log, &json);
-    Told { log, channel, id: id("id"), prev_id: id("prev_id"), prev_log_id: id("prev_log_id"), is_early }
+    let state = state(port, reader, &log, &json);
+    Told { log, channel, id: id("id"), prev_id: id("prev_id"), prev_log_id: id("prev_log_id"), state }
 }
 
-/// Whether the node's state is older than the message. A node that does not answer now shows none to anybody.
-fn is_early(port: u16, reader: &mut Option<Client>, log: &str, message: &serde_json::Value) -> bool {
+/// The node's state beside the message: the version of the entity, or the newest entry of the log. A node that does not
+/// answer now shows none to anybody.
+fn state(port: u16, reader: &mut Option<Client>, log: &str, message: &serde_json::Value) -> State {
     if reader.is_none() {
         *reader = connect(port).ok();
     }
-    let Some(client) = reader else { return false };
+    let Some(client) = reader else { return State::Unknown };
     let kinds = ["order", "position", "signal"];
     let entity = kinds.iter().find_map(|kind| Some((kind, message["data"][format!("{kind}_id")].as_str()?)));
     let reply = match (message["version"].as_u64(), entity) {
@@ -233,30 +247,32 @@ fn is_early(port: u16, reader: &mut Option<Client>, log: &str, message: &serde_j
             let key = format!("{}{kind}:{id}", log.trim_end_matches("events"));
             client.try_reply(["HGET", &key, "version"])
         }
-        _ => {
-            let id = message["id"].as_str().expect("an id");
-            client.try_reply(["XRANGE", log, id, id])
-        }
+        _ => client.try_reply(["XREVRANGE", log, "+", "-", "COUNT", "1"]),
     };
-    match reply {
+    let compared = match reply {
         Ok(Value::BulkString(version)) => {
             let found: u64 = String::from_utf8_lossy(&version).parse().expect("a version");
-            message["version"].as_u64().is_some_and(|told| found < told)
+            found.cmp(&message["version"].as_u64().expect("a version"))
         }
-        Ok(Value::Array(entries)) => entries.is_empty(),
-        Ok(Value::Nil) => true,
+        Ok(Value::Array(entries)) => match entries.first() {
+            Some(Value::Array(newest)) => {
+                entry_id(&string(&newest[0])).cmp(&entry_id(message["id"].as_str().expect("an id")))
+            }
+            _ => Ordering::Less,
+        },
+        Ok(Value::Nil) => Ordering::Less,
         // LOADING or MASTERDOWN.
-        Ok(_) => false,
+        Ok(_) => return State::Unknown,
         Err(_) => {
             *reader = None;
-            false
+            return State::Unknown;
         }
+    };
+    match compared {
+        Ordering::Less => State::Early,
+        Ordering::Equal => State::Prompt,
+        Ordering::Greater => State::Unknown,
     }
-}
-
-fn number(text: &str) -> Id {
-    let parts = text.split_once('-').and_then(|(ms, sequence)| Some((ms.parse().ok()?, sequence.parse().ok()?)));
-    parts.unwrap_or_else(|| panic!("not an id: {text}"))
 }
 
 fn string(value: &Value) -> String {

@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use redis::Value;
 
 use super::route::{Met, Route};
-use super::wait::{pace_until, wait_until};
+use super::wait::{deadline, pace_until, wait_until};
 use super::{text, Words};
-pub use course::{registration, BOT_TYPE, CONDITION, TIMEFRAME};
-use course::{Course, Step};
+use course::{registration, Course, Sent, Step};
+pub use course::{BOT_TYPE, TIMEFRAME};
 
 /// When a publisher takes an event for safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,13 +38,22 @@ const PACE: Duration = Duration::from_millis(1);
 /// Module arguments under which nothing of a long load is trimmed.
 pub const KEEP_ALL: &str = "candle-history 100000 stream-maxlen 0 queue-maxlen 0";
 
+/// An event of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The entry's id.
+    pub id: String,
+    /// The event's data, as it was sent.
+    pub data: String,
+}
+
 /// What was promised about one symbol.
 #[derive(Debug, Default)]
 pub struct Promised {
     /// Events of the symbol's log by event id, with the entry's id that was replied.
-    pub trades: BTreeMap<String, String>,
+    pub trades: BTreeMap<String, Entry>,
     /// The same of the stream of that name.
-    pub events: BTreeMap<String, String>,
+    pub events: BTreeMap<String, Entry>,
     /// Open times of candles.
     pub candles: Vec<u64>,
 }
@@ -79,39 +88,70 @@ impl Ledger {
     }
 }
 
+/// How far a publisher has come.
+#[derive(Default)]
+struct Progress {
+    /// Its condition and its bot are there.
+    is_registered: AtomicBool,
+    /// Commands that were answered since.
+    commands: AtomicU64,
+}
+
+impl Progress {
+    fn commands(&self) -> u64 {
+        self.commands.load(Ordering::Relaxed)
+    }
+}
+
 /// Publishers at work.
 pub struct Load {
     ending: Arc<AtomicBool>,
-    commands: Arc<AtomicU64>,
-    publishers: Vec<JoinHandle<Ledger>>,
+    publishers: Vec<(Arc<Progress>, JoinHandle<Ledger>)>,
 }
 
 impl Load {
-    /// Starts a publisher for each symbol, each with a route of its own.
+    /// Starts a publisher for each symbol, each with a route of its own; returns when all conditions and bots are
+    /// registered. That is sent once and is in no ledger: a course that may lose what was acknowledged has to make it
+    /// durable before it loses anything, or candles trigger nothing from then on.
+    #[track_caller]
     pub fn start(symbols: &[String], safety: Safety, route: impl Fn() -> Box<dyn Route>) -> Load {
-        let (ending, commands) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let ending = Arc::new(AtomicBool::new(false));
         let publisher = |symbol: &String| {
             let publisher = Publisher { symbol: symbol.clone(), safety, route: route(), ledger: Ledger::default() };
-            let (ending, commands) = (ending.clone(), commands.clone());
-            thread::spawn(move || publisher.run(&ending, &commands))
+            let (ending, progress) = (ending.clone(), Arc::new(Progress::default()));
+            let told = progress.clone();
+            (progress, thread::spawn(move || publisher.run(&ending, &told)))
         };
-        let publishers = symbols.iter().map(publisher).collect();
-        Load { ending, commands, publishers }
+        let load = Load { ending: ending.clone(), publishers: symbols.iter().map(publisher).collect() };
+        let is_registered = |progress: &Progress| progress.is_registered.load(Ordering::Relaxed);
+        load.await_all("the publishers to register", || load.progress().all(is_registered));
+        load
     }
 
-    /// How many commands were answered so far.
-    pub fn commands(&self) -> u64 {
-        self.commands.load(Ordering::Relaxed)
+    fn progress(&self) -> impl Iterator<Item = &Progress> {
+        self.publishers.iter().map(|(progress, _)| &**progress)
     }
 
-    /// Waits until so many more commands were answered.
+    /// Waits until so many more commands were answered, of whichever publishers.
     #[track_caller]
     pub fn await_more(&self, count: u64) {
-        let target = self.commands() + count;
-        wait_until("the publishers to go on", || {
-            self.commands() >= target || self.publishers.iter().any(JoinHandle::is_finished)
-        });
-        assert!(self.publishers.iter().all(|publisher| !publisher.is_finished()), "a publisher gave up");
+        let commands = || self.progress().map(Progress::commands).sum::<u64>();
+        let target = commands() + count;
+        self.await_all("the publishers to go on", || commands() >= target);
+    }
+
+    /// Waits until so many commands were answered to each publisher.
+    #[track_caller]
+    pub fn await_of_each(&self, count: u64) {
+        self.await_all("each publisher to go on", || self.progress().all(|progress| progress.commands() >= count));
+    }
+
+    /// Waits for what publishers come to, unless one gives up.
+    #[track_caller]
+    fn await_all(&self, what: &str, condition: impl Fn() -> bool) {
+        let has_given_up = || self.publishers.iter().any(|(_, publisher)| publisher.is_finished());
+        wait_until(what, || condition() || has_given_up());
+        assert!(!has_given_up(), "a publisher gave up");
     }
 
     /// Lets each publisher end what it is at, and returns what they were promised.
@@ -119,7 +159,7 @@ impl Load {
     pub fn stop(self) -> Ledger {
         self.ending.store(true, Ordering::Relaxed);
         let mut ledger = Ledger::default();
-        for publisher in self.publishers {
+        for (_, publisher) in self.publishers {
             ledger.add(publisher.join().expect("a publisher gave up: see above"));
         }
         ledger
@@ -135,18 +175,19 @@ struct Publisher {
 }
 
 impl Publisher {
-    fn run(mut self, ending: &AtomicBool, commands: &AtomicU64) -> Ledger {
+    fn run(mut self, ending: &AtomicBool, progress: &Progress) -> Ledger {
         let mut promised = Promised::default();
         for command in registration(&self.symbol) {
             self.until_promised(&command.words());
         }
+        progress.is_registered.store(true, Ordering::Relaxed);
         let mut course = Course::new(&self.symbol);
         while !ending.load(Ordering::Relaxed) {
             let (command, step) = course.next();
             let next = Instant::now() + PACE;
             let reply = self.until_promised(&command.words());
             note(&mut promised, step, &reply);
-            commands.fetch_add(1, Ordering::Relaxed);
+            progress.commands.fetch_add(1, Ordering::Relaxed);
             self.ledger.commands += 1;
             pace_until(next);
         }
@@ -166,7 +207,7 @@ impl Publisher {
                 }
                 Ok(None) | Err(_) => self.ledger.retries += 1,
             }
-            assert!(first.elapsed() < super::wait::DEADLINE * 3, "{}: no promise in time", shown(command));
+            assert!(first.elapsed() < deadline() * 3, "{}: no promise in time", shown(command));
         }
     }
 
@@ -189,15 +230,17 @@ fn shown(command: &[Vec<u8>]) -> String {
 /// Notes what a reply promises.
 fn note(promised: &mut Promised, step: Step, reply: &Value) {
     match step {
-        Step::Trades(ids) => {
+        Step::Trades(sent) => {
             let replied = match reply {
                 Value::Array(replied) => replied.iter().map(id_of).collect(),
                 one => vec![id_of(one)],
             };
-            promised.trades.extend(ids.into_iter().zip(replied));
+            let entries =
+                sent.into_iter().zip(replied).map(|(Sent { event_id, data }, id)| (event_id, Entry { id, data }));
+            promised.trades.extend(entries);
         }
-        Step::Event(id) => {
-            promised.events.insert(id, id_of(reply));
+        Step::Event(Sent { event_id, data }) => {
+            promised.events.insert(event_id, Entry { id: id_of(reply), data });
         }
         Step::Candle(open_time) => promised.candles.push(open_time),
     }

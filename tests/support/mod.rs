@@ -22,7 +22,7 @@ mod subscriber;
 mod wait;
 
 pub use audit::{audit, Findings};
-pub use client::{text, Client, Words};
+pub use client::{entry_id, text, unix_ms, Client, Id, Words};
 pub use cluster::Cluster;
 pub use cluster_client::ToCluster;
 pub use faults::Fault;

@@ -206,19 +206,19 @@ impl Server {
 
     /// SIGSTOP: it hangs, with all its connections open.
     #[track_caller]
-    pub fn freeze(&mut self) {
+    pub fn freeze(&self) {
         self.signal("-STOP");
     }
 
     /// SIGCONT: it goes on, and knows of no time between.
     #[track_caller]
-    pub fn thaw(&mut self) {
+    pub fn thaw(&self) {
         self.signal("-CONT");
     }
 
     #[track_caller]
-    fn signal(&mut self, signal: &str) {
-        let pid = self.running().id().to_string();
+    fn signal(&self, signal: &str) {
+        let pid = self.child.as_ref().expect("a running server").id();
         // A shell has it built in; as a program it is not on every machine.
         let kill = format!("kill {signal} {pid}");
         let status = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
@@ -352,10 +352,19 @@ impl Server {
             offset.map_or(-1, |text| text.parse().expect("a number"))
         };
         let target = offset(master, "master_repl_offset");
-        wait_until("the replica to catch up", || {
-            self.info("replication", "master_link_status").as_deref() == Some("up")
-                && offset(self, "slave_repl_offset") >= target
-        });
+        wait_until("the replica to catch up", || self.has_its_master() && offset(self, "slave_repl_offset") >= target);
+    }
+
+    /// Whether it is a replica, and connected to its master.
+    #[track_caller]
+    pub fn has_its_master(&self) -> bool {
+        self.info("replication", "master_link_status").as_deref() == Some("up")
+    }
+
+    /// Waits until this replica knows that its master is gone: it then has applied all that came.
+    #[track_caller]
+    pub fn await_loss_of_master(&self) {
+        wait_until("the link to go down", || !self.has_its_master());
     }
 
     fn log_path(&self) -> PathBuf {

@@ -5,7 +5,7 @@ use std::{env, thread};
 
 /// How long anything may take that a test waits for. Nothing takes a tenth of it on an idle machine;
 /// it is long because a machine that runs tests is not idle.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// [`DEADLINE`], as many times as `TRADEBUS_TEST_PATIENCE` says: a server under valgrind is many times slower, and one
 /// that has gigabytes to load needs minutes.

@@ -1,6 +1,7 @@
 //! One hash as a command sees it: the fields it read, and what it makes of them.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use crate::decimal::Decimal;
@@ -20,6 +21,8 @@ pub struct Record<'a> {
     fields: Vec<Field<'a>>,
     /// The places in `fields` by name, once there are more than [`FIELDS_SCANNED`]; then of all of them.
     places: BTreeMap<Name<'a>, usize>,
+    /// The place behind the field that was found last: fields are asked for in about the order that they have.
+    next: Cell<usize>,
 }
 
 /// Fields that an entity has, with some to spare.
@@ -73,8 +76,8 @@ impl<'a> From<Option<&'a [u8]>> for Stored<'a> {
 impl<'a> Record<'a> {
     /// The hash at `slot`, nothing read yet.
     pub fn new<S: Store<'a>>(store: &S, slot: Slot) -> Record<'a> {
-        let (fields, places) = (Vec::new(), BTreeMap::new());
-        Record { slot, existed: store.exists(slot), changed: false, is_whole: false, fields, places }
+        let (fields, places, next) = (Vec::new(), BTreeMap::new(), Cell::new(0));
+        Record { slot, existed: store.exists(slot), changed: false, is_whole: false, fields, places, next }
     }
 
     /// Reads the whole hash, where that is cheap, and else the fields of `first`. A new one gets its fields in the
@@ -255,7 +258,14 @@ impl<'a> Record<'a> {
         match self.places.is_empty() {
             true => {
                 let tag = tag(name);
-                self.fields.iter().position(|field| field.tag == tag && field.name == name)
+                let is_it = |field: &Field<'_>| field.tag == tag && field.name == name;
+                let next = self.next.get();
+                let at = match self.fields.get(next).is_some_and(is_it) {
+                    true => next,
+                    false => self.fields.iter().position(is_it)?,
+                };
+                self.next.set(at + 1);
+                Some(at)
             }
             false => self.places.get(name).copied(),
         }

@@ -491,20 +491,3 @@ fn counts_and_sums_are_mended_from_a_whole_log() {
         assert_eq!(rebuild(&mut desk, Mode::Repair).differing, 0, "{field}");
     }
 }
-
-/// Hashes may be of any size, and freeing one takes as long as it is large.
-#[test]
-fn memory_is_given_back_by_fields() {
-    const FIELDS: usize = 100;
-    let mut desk = Desk::new();
-    let members: Vec<_> = (0..FIELDS).map(|field| format!(r#""f{field}":1"#)).collect();
-    for order in 0..3 {
-        desk.accept("order.created", &format!(r#"{{"order_id":"{order}","volume":1,{}}}"#, members.join(",")));
-    }
-    let mut rebuild = Rebuild::new("XAUUSD", Mode::DryRun);
-    assert_eq!(desk.memory.rebuild(&mut rebuild, &desk.settings, desk.now, 1_000), Ok(Step::Finished));
-    for _ in 0..3 {
-        assert_eq!(rebuild.give_back(FIELDS), Step::Unfinished);
-    }
-    assert_eq!(rebuild.give_back(FIELDS), Step::Finished);
-}

@@ -7,7 +7,6 @@ use redis::Value;
 use super::invariants::{check_keys, check_rebuild, check_reply, fault, Chains, Fault};
 use super::step::{line, origin, Step};
 use crate::support::{text, Client, Options, Server, Stop, Subscriber};
-use crate::twin::server_ms;
 
 /// What sequences change, as each finds it.
 const SETTINGS: [&str; 15] = [
@@ -113,7 +112,7 @@ impl Arena {
         self.reset();
         let mut progress = Progress::default();
         let mut client = self.server.client();
-        let origin = origin(i64::try_from(server_ms(&mut self.control)).expect("a time"));
+        let origin = origin(self.control.time_ms());
         let mut checked = 0;
         for (place, steps) in course.steps.chunks(course.pipeline).enumerate() {
             let sent: Vec<_> = steps.iter().map(|step| step.words(origin)).collect();

@@ -122,9 +122,8 @@ fn a_slow_replica_is_let_go_and_comes_back() {
     run_course(&mut client);
     let syncs = |server: &Server| server.info("stats", "sync_full");
     let before = syncs(&master);
-    let mut sleeper = replica.client();
     let mut published = 0;
-    sleeper.send("DEBUG SLEEP 3");
+    replica.freeze();
     wait_until("the replica to be let go", || {
         for _ in 0..200 {
             client.string(large(published).as_str());
@@ -132,7 +131,7 @@ fn a_slow_replica_is_let_go_and_comes_back() {
         }
         master.log().contains("output buffer limits")
     });
-    sleeper.receive().expect("the end of its sleep");
+    replica.thaw();
     wait_until("the replica to come back", || syncs(&master) != before);
     client.run("TRADE.PUBLISH S trade.executed {}");
     replica.catch_up_with(&master);

@@ -1,17 +1,8 @@
 //! Eviction, which tradebus warns of: whatever key is gone, the server and every command go on, and TRADE.REBUILD mends
 //! what the log still tells.
 
-use std::collections::BTreeSet;
-
-use redis::Value;
-
 use super::{rebuild, run_course, READS};
-use crate::support::{text, wait_until, Client, Options, Server};
-
-fn keys(client: &mut Client) -> BTreeSet<String> {
-    let Value::Array(keys) = client.run("KEYS *") else { panic!("KEYS replies an array") };
-    keys.iter().map(|key| text(key).trim_matches('"').to_owned()).collect()
-}
+use crate::support::{wait_until, Options, Server};
 
 /// What goes on after [`super::COURSE`], whatever of it was lost.
 const GOING_ON: &[&str] = &[
@@ -34,7 +25,7 @@ fn any_key_may_be_lost() {
     let server = Server::start(Options::new());
     let mut client = server.client();
     run_course(&mut client);
-    let all = keys(&mut client);
+    let all = client.keys("*");
     assert!(all.len() > 24, "{all:?}");
     for lost in all {
         client.run("FLUSHALL");

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The condition that every candle triggers.
-pub const CONDITION: &str = "every";
+const CONDITION: &str = "every";
 
 /// The type of the bot that each trigger reaches.
 pub const BOT_TYPE: &str = "load";
@@ -25,12 +25,18 @@ pub fn registration(symbol: &str) -> [Vec<String>; 2] {
     ]
 }
 
+/// An event that was sent.
+pub struct Sent {
+    pub event_id: String,
+    pub data: String,
+}
+
 /// What a command adds, once it is acknowledged.
 pub enum Step {
-    /// Events of the symbol's log, by their ids.
-    Trades(Vec<String>),
+    /// Events of the symbol's log.
+    Trades(Vec<Sent>),
     /// An event of the stream.
-    Event(String),
+    Event(Sent),
     /// A candle, by its open time.
     Candle(u64),
 }
@@ -84,10 +90,9 @@ impl Course {
             }
             4 => self.publish("position.closed", format!(r#"{{"position_id":"{n}","exit_price":2003.1}}"#)),
             5 => {
-                let id = format!("{n}-beat");
-                let mut command = ["EVENT.PUBLISH", &self.symbol, "beat", "{}", "ID"].map(str::to_owned).to_vec();
-                command.push(id.clone());
-                (command, Step::Event(id))
+                let (event_id, data) = (format!("{n}-beat"), format!(r#"{{"round":{n}}}"#));
+                let command = ["EVENT.PUBLISH", &self.symbol, "beat", &data, "ID", &event_id].map(str::to_owned);
+                (command.into(), Step::Event(Sent { event_id, data }))
             }
             _ => {
                 self.round += 1;
@@ -97,19 +102,23 @@ impl Course {
     }
 
     fn publish(&self, event_type: &str, data: String) -> (Vec<String>, Step) {
-        let id = format!("{}-{event_type}", self.place);
-        let command = ["TRADE.PUBLISH", &self.symbol, event_type, &data, "ID", &id].map(str::to_owned);
-        (command.into(), Step::Trades(vec![id]))
+        let event_id = self.id(event_type);
+        let command = ["TRADE.PUBLISH", &self.symbol, event_type, &data, "ID", &event_id].map(str::to_owned);
+        (command.into(), Step::Trades(vec![Sent { event_id, data }]))
     }
 
     fn batch(&self, events: &[(&str, String)]) -> (Vec<String>, Step) {
-        let ids: Vec<String> = events.iter().map(|(event_type, _)| format!("{}-{event_type}", self.place)).collect();
         let mut command = vec!["TRADE.MPUBLISH".to_owned(), self.symbol.clone(), events.len().to_string()];
         for (event_type, data) in events {
             command.extend([(*event_type).to_owned(), data.clone()]);
         }
         command.push("IDS".to_owned());
-        command.extend(ids.iter().cloned());
-        (command, Step::Trades(ids))
+        command.extend(events.iter().map(|(event_type, _)| self.id(event_type)));
+        let sent = |(event_type, data): &(&str, String)| Sent { event_id: self.id(event_type), data: data.clone() };
+        (command, Step::Trades(events.iter().map(sent).collect()))
+    }
+
+    fn id(&self, event_type: &str) -> String {
+        format!("{}-{event_type}", self.place)
     }
 }
