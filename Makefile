@@ -1,7 +1,7 @@
 # Shortcuts only: whatever these do, the commands below do it without make.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup servers build run test test-all soak scale fuzz memcheck fmt lint bench deny docs clean
+.PHONY: help setup servers build run test test-all soak scale fuzz memcheck fmt lint bench instructions deny docs clean
 
 # An environment may have a SERVER of its own, with another meaning.
 ifneq ($(origin SERVER),command line)
@@ -12,7 +12,7 @@ endif
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 help: ## List these
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install or name what is missing
 	@scripts/setup '$(SERVER)'
@@ -57,9 +57,18 @@ lint: setup ## Check format, lints and, where cargo-deny is installed, dependenc
 	@if cargo deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; \
 	else echo "cargo-deny is not installed: dependencies are not checked"; fi
 
-bench: build ## Measure publishing against MULTI and scripts, and what a bar with conditions costs
+# Who measures has no need of the time that the optimiser takes for a client.
+bench: export CARGO_PROFILE_BENCH_LTO = off
+bench: build ## Measure publishing against MULTI and scripts, and bars; BENCH=growth or names of peers, cases, sweeps for a part
+ifdef BENCH
+	cargo bench --bench publish -- $(BENCH)
+else
 	cargo bench --bench publish
 	cargo bench --bench conditions
+endif
+
+instructions: build ## Count instructions of a publish and a bar, fail above what is stored; UPDATE=1 stores them; SERVER as above
+	scripts/instructions $(if $(SERVER),'$(SERVER)')
 
 deny: ## Check licenses, advisories and sources of dependencies
 	cargo deny --workspace check
