@@ -34,7 +34,10 @@ pub fn begin(rng: &mut Rng, price: u64, number: u64) -> Box<dyn Life> {
     match rng.below(10) {
         0..=5 => Box::new(Order::new(rng, price, number)),
         6..=7 => Box::new(Position::new(rng, price, number)),
-        _ => Box::new(Signal { id: format!("sig-{number:08}"), price, generated: false }),
+        _ => {
+            let producer = Producer::new(rng);
+            Box::new(Signal { id: format!("sig-{number:08}"), producer, price, generated: false })
+        }
     }
 }
 
@@ -61,12 +64,24 @@ pub fn record(rng: &mut Rng, number: u64, now: &Moment) -> Step {
             .text("venue", rng.pick(&VENUES));
         ("trade.executed", About::Record, data)
     };
-    Step { event_type, data: signed(data, rng, now), about, last: true }
+    Step { event_type, data: Producer::new(rng).sign(data, now), about, last: true }
 }
 
-/// The members that every producer adds.
-fn signed(data: Members, rng: &mut Rng, now: &Moment) -> Members {
-    data.text("strategy", rng.pick(&STRATEGIES)).text("account", rng.pick(&ACCOUNTS)).text("timestamp", &now.rfc3339)
+/// On whose behalf events are told: the same for all of a life.
+struct Producer {
+    strategy: &'static str,
+    account: &'static str,
+}
+
+impl Producer {
+    fn new(rng: &mut Rng) -> Producer {
+        Producer { strategy: rng.pick(&STRATEGIES), account: rng.pick(&ACCOUNTS) }
+    }
+
+    /// Adds the members that every producer adds.
+    fn sign(&self, data: Members, now: &Moment) -> Members {
+        data.text("strategy", self.strategy).text("account", self.account).text("timestamp", &now.rfc3339)
+    }
 }
 
 /// A price within a percent of `price`.
@@ -76,6 +91,7 @@ fn around(rng: &mut Rng, price: u64) -> u64 {
 
 struct Signal {
     id: String,
+    producer: Producer,
     price: u64,
     generated: bool,
 }
@@ -102,7 +118,7 @@ impl Life for Signal {
             };
             let mut change = change(status, 2);
             change.expiry = Expiry::Closed;
-            return Step { event_type, data: signed(data, rng, now), about: About::Entity(change), last: true };
+            return Step { event_type, data: self.producer.sign(data, now), about: About::Entity(change), last: true };
         }
         self.generated = true;
         let data = data
@@ -118,7 +134,7 @@ impl Life for Signal {
         change.derived.push(("created_at", now.ms.to_string()));
         Step {
             event_type: "signal.generated",
-            data: signed(data, rng, now),
+            data: self.producer.sign(data, now),
             about: About::Entity(change),
             // Some signals nobody judges.
             last: rng.chance(10),
@@ -135,7 +151,7 @@ impl Change {
             derived,
             index: IndexChange::Stay,
             expiry: Expiry::Unchanged,
-            fill: None,
+            has_fill_id: false,
         }
     }
 

@@ -1,36 +1,50 @@
--- One event, by the rules of TRADE.PUBLISH, as a script: the peer of the module that is just as atomic.
+-- One event, by the rules of TRADE.PUBLISH, as a script: the peer of the module that is just as atomic. What it comes to
+-- is compared with the core's model: every field of every hash, the log, the messages, the answers to repeats.
 --
 -- KEYS   1 log   trade:{S}:events          stream
 --        2 last  trade:{S}:last            hash: by event type "id count"; log: the log's last id
 --        3 the order, position or signal; the risk hash for risk.*; absent for other records
---        4 the index of open orders or active positions; absent for signals
---        5 the order's fills: fill_id -> "side|volume|price id"
--- ARGV   1 event type   2 data (JSON)   3 symbol   4 event time, ms
--- Output the stream id; that of the first time when a fill is told again; or an error, with nothing written.
+--        4 the index of open orders or active positions; absent for signals and records
+--        5 the order's fills: fill_id -> "side|volume|price id"; absent for everything else
+--        and behind these, with an event id, its record: "id digest"
+-- ARGV   1 event type   2 data (JSON)   3 symbol   4 event time, ms   5 event id, if there is one
+-- Output the stream id; that of the first time when an event or a fill is told again; or an error, with nothing written.
 --
--- MAXLEN, CLOSED_TTL and SIGNAL_TTL (ms) are put in front of this text by who loads it.
+-- This is the body of a function: of the script, or of one of a library. library.lua is put in front of it.
 --
 -- Numbers are doubles here, so quantities and prices are turned into integers (hundredths; their products,
 -- ten-thousandths) to keep the sums exact within 2^53. A number of more places would be rounded: the module
--- does better. To the script's advantage are left out as well: shells, cumulative reports, netting, the
--- check of every stored value, RFC 3339 for published_at, and the text of numbers as it was sent.
+-- does better. To the script's advantage are left out as well: the types stop_loss.hit, take_profit.hit, trade.failed and
+-- position.modified, shells, cumulative reports, netting, slices of positions with a fill_id, the symbol's sums of profit,
+-- the check of every stored value, retries whose JSON is written another way, RFC 3339 for published_at, and the text of
+-- numbers as it was sent.
 
 local log, last, entity, index, fills = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local event_type, data, symbol, ts = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local call, floor, refuse = redis.call, math.floor, redis.error_reply
+local call, refuse, floor, match = redis.call, redis.error_reply, math.floor, string.match
+local event_type, data, symbol, ts, event_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
-local d = cjson.decode(data)
-local subject = string.match(event_type, '^%l+')
--- `own`: fields and values that the rules derive. `fill`: the content of a fill that has an id.
-local status, version, own, ttl, fill
-local enters, leaves, late = false, false, false
-
-local function hundredths(x)
-    return floor(x * 100 + 0.5)
+local seen, digest
+if event_id then
+    seen, digest = KEYS[#KEYS], redis.sha1hex(event_type .. data)
+    local known = call('GET', seen)
+    if known then
+        local first_id, first_digest = match(known, '^(%S+) (%S+)$')
+        if first_digest == digest then
+            return first_id
+        end
+        return refuse('IDCONFLICT another event has this id')
+    end
 end
 
+local d = cjson.decode(data)
+local subject = match(event_type, '^%l+')
+-- `own`: fields and values that the rules derive. `fill`: the content of a fill that has an id.
+local status, version, own, ttl, fill
+local enters, leaves, late, has_fills = false, false, false, false
+
 if subject == 'order' then
-    local f = call('HMGET', entity, 'status', 'version', 'volume', 'price', 'filled_volume', 'filled_notional')
+    local f = call('HMGET', entity, 'status', 'version', 'volume', 'price', 'filled_volume', 'filled_value',
+        'fill_id')
     local was = f[1]
     version = (f[2] or 0) + 1
     if event_type == 'order.created' then
@@ -41,7 +55,13 @@ if subject == 'order' then
             return refuse('BADFIELD volume must be positive')
         end
         status, enters = 'pending', true
-        own = {'created_at', ts, 'filled_volume', '0', 'filled_notional', '0', 'remaining_volume', tostring(d.volume)}
+        local volume = tostring(d.volume)
+        own = {'filled_volume', '0', 'remaining_volume', volume, 'volume', volume}
+        if d.price then
+            own[7], own[8] = 'price', tostring(d.price)
+        end
+        own[#own + 1], own[#own + 2] = 'created_at', ts
+        d.volume, d.price = nil, nil
     elseif not was then
         return refuse('NOTFOUND no such order')
     else
@@ -57,7 +77,7 @@ if subject == 'order' then
                 fill = (d.side or '') .. '|' .. quantity .. '|' .. price
                 local known = call('HGET', fills, d.fill_id)
                 if known then
-                    local content, first_id = string.match(known, '^(.*) (%S+)$')
+                    local content, first_id = match(known, '^(.*) (%S+)$')
                     if content == fill then
                         return first_id
                     end
@@ -67,7 +87,7 @@ if subject == 'order' then
                 return refuse('OVERFILL more than remains')
             end
             filled = filled + quantity
-            local notional = floor(f[6] * 10000 + 0.5) + quantity * price
+            local notional = floor((f[6] or 0) * 10000 + 0.5) + quantity * price
             if filled >= volume then
                 status = 'filled'
             elseif event_type == 'order.filled' then
@@ -84,7 +104,7 @@ if subject == 'order' then
             d.volume, d.price = nil, nil
             own = {
                 'filled_volume', tostring(filled / 100),
-                'filled_notional', tostring(notional / 10000),
+                'filled_value', tostring(notional / 10000),
                 'remaining_volume', tostring(status == 'cancelled' and 0 or math.max(volume - filled, 0) / 100),
                 'avg_fill_price', tostring(notional / filled / 100),
                 'last_fill_volume', tostring(quantity / 100),
@@ -97,7 +117,7 @@ if subject == 'order' then
                 return refuse('INVALIDSTATE the order is rejected')
             end
             status, late, leaves = 'cancelled', not open, open
-            own = {'remaining_volume', '0'}
+            own = {'remaining_volume', '0', 'cancelled_at', ts}
         elseif event_type == 'order.rejected' then
             if was ~= 'pending' and was ~= 'rejected' then
                 return refuse('INVALIDSTATE the order is ' .. was)
@@ -114,13 +134,15 @@ if subject == 'order' then
             end
             status = filled > 0 and (filled >= volume and 'filled' or 'partially_filled') or 'pending'
             leaves = status == 'filled'
-            own = {'volume', tostring(volume / 100), 'remaining_volume', tostring((volume - filled) / 100)}
+            own = {'volume', tostring(volume / 100), 'remaining_volume', tostring((volume - filled) / 100),
+                'modified_at', ts}
         else
             return refuse('BADEVENT unknown event type')
         end
-        if leaves then
+        if status ~= 'pending' and status ~= 'partially_filled' then
             ttl = CLOSED_TTL
         end
+        has_fills = f[7] or d.fill_id
     end
 elseif subject == 'position' then
     local f = call('HMGET', entity, 'status', 'version', 'volume', 'entry_price', 'direction', 'closed_volume',
@@ -135,7 +157,12 @@ elseif subject == 'position' then
             return refuse('BADFIELD direction, entry_price and a positive volume are needed')
         end
         status, enters = 'active', true
-        own = {'created_at', ts, 'initial_volume', tostring(d.volume)}
+        local volume = tostring(d.volume)
+        own = {
+            'volume', volume, 'entry_price', tostring(d.entry_price), 'direction', d.direction, 'created_at', ts,
+            'initial_volume', volume,
+        }
+        d.volume, d.entry_price, d.direction = nil, nil, nil
     elseif not was then
         return refuse('NOTFOUND no such position')
     elseif was == 'closed' then
@@ -163,6 +190,7 @@ elseif subject == 'position' then
         }
         if slice == open then
             status, leaves, ttl = 'closed', true, CLOSED_TTL
+            own[9], own[10] = d.reason and 'close_reason', d.reason
         else
             status = 'active'
         end
@@ -176,6 +204,8 @@ elseif subject == 'signal' then
             return refuse('INVALIDSTATE the signal exists')
         end
         status, ttl, own = 'generated', SIGNAL_TTL, {'created_at', ts}
+    elseif event_type ~= 'signal.validated' and event_type ~= 'signal.rejected' then
+        return refuse('BADEVENT unknown event type')
     elseif was == 'generated' or was == 'validated' and event_type == 'signal.rejected' then
         status, ttl, own = string.sub(event_type, 8), CLOSED_TTL, {}
     else
@@ -192,11 +222,21 @@ end
 local before = call('HMGET', last, event_type, 'log')
 local prev_id, count = '0-0', 0
 if before[1] then
-    prev_id, count = string.match(before[1], '^(%S+) (%d+)$')
+    prev_id, count = match(before[1], '^(%S+) (%d+)$')
 end
-local id = call('XADD', log, 'MAXLEN', '~', MAXLEN, '*', 'type', event_type, 'data', data, 'ts', ts)
-local now = string.match(id, '^%d+')
+local entry = {log, 'MAXLEN', '~', MAXLEN, '*', 'type', event_type, 'data', data, 'ts', ts}
+if event_id then
+    entry[12], entry[13] = 'event_id', event_id
+end
+if late then
+    entry[#entry + 1], entry[#entry + 2] = 'outcome', 'late'
+end
+local id = call('XADD', unpack(entry))
+local now = match(id, '^%d+')
 call('HSET', last, event_type, id .. ' ' .. (count + 1), 'log', id)
+if event_id then
+    call('SET', seen, id .. ' ' .. digest, 'PX', DEDUPE_WINDOW)
+end
 
 local tail = '}'
 if status then
@@ -225,7 +265,7 @@ if status then
     end
     if ttl then
         call('PEXPIREAT', entity, now + ttl)
-        if leaves and fills then
+        if has_fills then
             call('PEXPIREAT', fills, now + ttl)
         end
     elseif enters and late then
@@ -237,6 +277,9 @@ elseif subject == 'risk' and not late then
 end
 if late then
     tail = ',"late":true' .. tail
+end
+if event_id then
+    tail = ',"event_id":"' .. event_id .. '"' .. tail
 end
 
 call('PUBLISH', 'trades:' .. symbol .. ':' .. event_type,

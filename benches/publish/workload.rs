@@ -38,8 +38,27 @@ const SEED: u64 = 0x7261_6465_6275_7300;
 const FIRST_EVENT_MS: u64 = 1_735_689_600_000;
 const EVENT_INTERVAL_MS: u64 = 20;
 const DAY_MS: u64 = 86_400_000;
-/// Of the fills that carry a fill_id, how many the venue reports twice.
-const REDELIVERED_PERCENT: u64 = 2;
+
+/// What producers tell twice.
+#[derive(Clone, Copy)]
+pub enum Retries {
+    /// Two in a hundred of the fills that have a fill_id, as venues do.
+    Fills,
+    /// A tenth of them: to see what a peer makes of them.
+    ManyFills,
+    /// A tenth of everything that is not a record: for peers that know an event by its id.
+    Anything,
+}
+
+impl Retries {
+    fn is_due(self, event: &Event, rng: &mut Rng) -> bool {
+        match self {
+            Retries::Fills => event.has_fill_id() && rng.chance(2),
+            Retries::ManyFills => event.has_fill_id() && rng.chance(10),
+            Retries::Anything => rng.chance(10),
+        }
+    }
+}
 
 /// An event as its producer has it.
 #[derive(Clone)]
@@ -102,12 +121,12 @@ pub struct Change {
     pub subject: Subject,
     pub id: String,
     pub status: &'static str,
-    /// What follows from the entity's history: fields that its owner keeps, and their values after the event.
+    /// What follows from the entity's history: fields and their values after the event.
     pub derived: Vec<(&'static str, String)>,
     pub index: IndexChange,
     pub expiry: Expiry,
-    /// The fill's id and content, where the venue gave it one.
-    pub fill: Option<(String, String)>,
+    /// Whether it is a fill to which the venue gave an id.
+    pub has_fill_id: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -159,7 +178,7 @@ pub struct Workload {
     pub events: Vec<Event>,
 }
 
-/// What must be in the keyspace in the end.
+/// What must be in the keyspace in the end, as the lives have it: a second opinion beside the core's.
 pub struct Expected {
     /// Key -> field -> value.
     pub hashes: BTreeMap<String, BTreeMap<&'static str, String>>,
@@ -169,8 +188,8 @@ pub struct Expected {
 
 impl Workload {
     /// Makes `count` events.
-    pub fn new(count: usize) -> Workload {
-        let mut rng = Rng(SEED);
+    pub fn new(count: usize, retries: Retries) -> Workload {
+        let mut rng = Rng(fastrand::Rng::with_seed(SEED));
         let live = LIVE_ENTITIES.min(count.div_ceil(EVENTS_PER_LIVE_ENTITY));
         let mut slots: Vec<Slot> = (0..live).map(|_| Slot::default()).collect();
         let mut lives_begun = 0;
@@ -199,7 +218,7 @@ impl Workload {
             if last {
                 slot.life = None;
             }
-            if event.has_fill_id() && rng.chance(REDELIVERED_PERCENT) {
+            if retries.is_due(&event, &mut rng) {
                 slot.redelivery = Some(event.clone());
             }
             events.push(event);
@@ -207,11 +226,33 @@ impl Workload {
         Workload { events }
     }
 
-    /// The median size of the data, bytes.
-    pub fn data_size_median(&self) -> usize {
-        let mut sizes: Vec<usize> = self.events.iter().map(|e| e.data.json.len()).collect();
-        sizes.sort_unstable();
-        sizes.get(sizes.len() / 2).copied().unwrap_or(0)
+    /// Makes `count` events of no entity.
+    pub fn of_records(count: usize) -> Workload {
+        let mut rng = Rng(fastrand::Rng::with_seed(SEED));
+        let record = |number| {
+            let now = Moment::of_event(number as u64);
+            now.event(rng.symbol().0, lives::record(&mut rng, number as u64, &now))
+        };
+        Workload { events: (0..count).map(record).collect() }
+    }
+
+    /// What the data is like, in words.
+    pub fn describe(&self) -> String {
+        let [bytes, members] = [|e: &Event| e.data.json.len(), |e: &Event| e.data.flat.len()].map(|size| {
+            let mut sizes: Vec<usize> = self.events.iter().map(size).collect();
+            sizes.sort_unstable();
+            let percentile = |percent| sizes.get(sizes.len() * percent / 100).copied().unwrap_or(0);
+            [percentile(2), percentile(50), percentile(98)]
+        });
+        format!(
+            "data of {} to {} bytes (median {}), {} to {} members, {} symbols",
+            bytes[0],
+            bytes[2],
+            bytes[1],
+            members[0],
+            members[2],
+            SYMBOLS.len()
+        )
     }
 
     /// The state after the last event.
@@ -228,12 +269,10 @@ impl Workload {
             if let Some(key) = change.subject.index_key(event.symbol) {
                 let open = indexes.entry(key).or_insert(0);
                 match change.index {
-                    IndexChange::Enter => *open += 1,
-                    // A redelivered last fill leaves a second time.
-                    IndexChange::Leave if known_before.as_deref() != Some(change.status) => {
-                        *open -= 1;
-                    }
-                    IndexChange::Leave | IndexChange::Stay => {}
+                    // What is told twice happens once.
+                    IndexChange::Enter if known_before.is_none() => *open += 1,
+                    IndexChange::Leave if known_before.as_deref() != Some(change.status) => *open -= 1,
+                    _ => {}
                 }
             }
         }
@@ -287,25 +326,17 @@ impl Moment {
 
 impl Event {
     fn has_fill_id(&self) -> bool {
-        matches!(&self.about, About::Entity(change) if change.fill.is_some())
+        matches!(&self.about, About::Entity(change) if change.has_fill_id)
     }
 }
 
-/// SplitMix64: small, and the same everywhere.
-pub struct Rng(u64);
+/// Chance, the same in every run.
+pub struct Rng(fastrand::Rng);
 
 impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `bound`; the bias of the remainder does not matter here.
+    /// A number below `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
+        self.0.u64(..bound)
     }
 
     pub fn chance(&mut self, percent: u64) -> bool {
@@ -313,7 +344,7 @@ impl Rng {
     }
 
     pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len() as u64) as usize]
+        choices[self.0.usize(..choices.len())]
     }
 
     fn symbol(&mut self) -> (&'static str, u64) {

@@ -18,7 +18,7 @@ const START_ATTEMPTS: usize = 3;
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the server keeps what it is told.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Persistence {
     /// Not at all.
     Off,
@@ -79,6 +79,10 @@ impl Server {
             .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
             .args(["--save", "", "--appendonly", persistence.appendonly()])
             .args(["--appendfsync", "everysec"])
+            // Or a replica's first synchronisation waits for five seconds for another replica.
+            .args(["--repl-diskless-sync-delay", "0"])
+            // A subscriber that is slow on a busy machine is no fault of the server's.
+            .args(["--client-output-buffer-limit", "pubsub 0 0 0"])
             // A rewrite in the middle of one peer's turn would be charged to that peer.
             .args(["--auto-aof-rewrite-percentage", "0"])
             .args(["--logfile", "server.log"])
@@ -113,6 +117,27 @@ impl Server {
         }
     }
 
+    /// Starts a replica of this server, and waits until it follows.
+    pub fn start_replica(&self, persistence: Persistence, module: Option<&Path>) -> io::Result<Server> {
+        let replica = Server::start(persistence, module)?;
+        let mut connection = replica.connect()?;
+        connection.call(&["REPLICAOF", "127.0.0.1", &self.port.to_string()])?;
+        let deadline = Instant::now() + START_TIMEOUT;
+        let mut master = self.connect()?;
+        loop {
+            let follows =
+                info_field(&connection.call_text(&["INFO", "replication"])?, "master_link_status") == Some("up");
+            let is_online = master.call_text(&["INFO", "replication"])?.contains("state=online");
+            if follows && is_online {
+                return Ok(replica);
+            }
+            if Instant::now() > deadline {
+                return Err(io::Error::other("the replica does not follow"));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
@@ -136,12 +161,30 @@ impl Drop for Server {
 /// CPU time, user and system, that the server's process (all its threads) has used, in microseconds.
 pub fn cpu_us(connection: &mut Connection) -> io::Result<f64> {
     let info = connection.call_text(&["INFO", "cpu"])?;
-    let seconds = |name: &str| {
-        info_field(&info, name)
-            .and_then(|text| text.parse::<f64>().ok())
-            .ok_or_else(|| io::Error::other(format!("INFO cpu without {name}")))
-    };
-    Ok((seconds("used_cpu_user")? + seconds("used_cpu_sys")?) * 1e6)
+    Ok((number(&info, "used_cpu_user")? + number(&info, "used_cpu_sys")?) * 1e6)
+}
+
+/// Bytes that the server has allocated, but for buffers of clients, of replicas and of the AOF.
+pub fn memory_bytes(connection: &mut Connection) -> io::Result<f64> {
+    let info = connection.call_text(&["INFO", "memory"])?;
+    let buffers = ["mem_clients_normal", "mem_total_replication_buffers", "mem_aof_buffer"];
+    let buffers: f64 = buffers.iter().map(|name| number(&info, name)).sum::<io::Result<f64>>()?;
+    Ok(number(&info, "used_memory")? - buffers)
+}
+
+/// Bytes of the append-only file; none without one.
+pub fn aof_bytes(connection: &mut Connection) -> io::Result<Option<f64>> {
+    let info = connection.call_text(&["INFO", "persistence"])?;
+    match number(&info, "aof_enabled")? {
+        enabled if enabled > 0.0 => number(&info, "aof_current_size").map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn number(info: &str, name: &str) -> io::Result<f64> {
+    info_field(info, name)
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| io::Error::other(format!("INFO without {name}")))
 }
 
 /// The server's name and version.
@@ -158,14 +201,20 @@ fn info_field<'i>(info: &'i str, name: &str) -> Option<&'i str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
 }
 
-/// The module of the same profile: cargo puts it one directory above its own test binaries.
+/// The module that is measured: what TRADEBUS_MODULE names, else the release build.
+///
+/// # Errors
+/// When it is not there.
 pub fn module_path() -> io::Result<PathBuf> {
-    let name = format!("{}tradebus{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
-    let own = env::current_exe()?;
-    own.ancestors()
-        .nth(2)
-        .map(|profile| profile.join(name))
-        .ok_or_else(|| io::Error::other("the benchmark was not started by cargo"))
+    let release = || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release/libtradebus.so");
+    let path = env::var_os("TRADEBUS_MODULE").map_or_else(release, PathBuf::from);
+    match path.exists() {
+        true => Ok(path),
+        false => Err(io::Error::other(format!(
+            "there is no module at {}: make build, or name one: TRADEBUS_MODULE=<path>",
+            path.display()
+        ))),
+    }
 }
 
 /// Whether a smoke test is enough: QUICK=1, or `cargo test --benches`, which gives no --bench. Nobody waits for figures.

@@ -1,6 +1,6 @@
 //! An order: created, perhaps modified and filled in parts, then filled, cancelled or rejected.
 
-use super::{around, signed, Life, Step, VENUES};
+use super::{around, Life, Producer, Step, VENUES};
 use crate::workload::{trimmed, written, About, Change, Expiry, IndexChange, Members, Moment, Rng, Subject};
 
 enum Ending {
@@ -11,11 +11,11 @@ enum Ending {
 
 pub struct Order {
     id: String,
+    producer: Producer,
     side: &'static str,
     price: u64,
     volume: u64,
     filled: u64,
-    notional: u64,
     version: u64,
     partial_fills_left: u64,
     will_be_modified: bool,
@@ -31,11 +31,11 @@ impl Order {
         };
         Order {
             id: format!("ord-{number:08}"),
+            producer: Producer::new(rng),
             side: rng.pick(&["buy", "sell"]),
             price,
             volume: 100 * (1 + rng.below(50)),
             filled: 0,
-            notional: 0,
             version: 0,
             partial_fills_left,
             will_be_modified: rng.chance(20),
@@ -55,7 +55,7 @@ impl Order {
         let mut change = self.change("pending");
         change.index = IndexChange::Enter;
         change.derived.push(("created_at", now.ms.to_string()));
-        self.step("order.created", signed(data, rng, now), change)
+        self.step("order.created", self.producer.sign(data, now), change)
     }
 
     fn modified(&mut self, rng: &mut Rng, now: &Moment) -> Step {
@@ -72,13 +72,12 @@ impl Order {
         }
         let status = if self.filled == 0 { "pending" } else { "partially_filled" };
         let change = self.change(status);
-        self.step("order.modified", signed(data, rng, now), change)
+        self.step("order.modified", self.producer.sign(data, now), change)
     }
 
     fn filled(&mut self, rng: &mut Rng, now: &Moment, volume: u64) -> Step {
         let price = around(rng, self.price);
         self.filled += volume;
-        self.notional += volume * price;
         let mut data = self
             .members()
             .raw("fill_volume", written(volume))
@@ -93,21 +92,13 @@ impl Order {
         };
         let mut change = self.change(status);
         if rng.chance(50) {
-            let fill_id = format!("fill-{}-{}", self.version, self.id);
-            let content = format!("{}|{}|{}", self.side, written(volume), written(price));
-            data = data.text("fill_id", fill_id.clone());
-            change.fill = Some((fill_id, content));
+            data = data.text("fill_id", format!("fill-{}-{}", self.version, self.id));
+            change.has_fill_id = true;
         }
-        change.derived.extend([
-            ("last_fill_volume", written(volume)),
-            ("last_fill_price", written(price)),
-            ("filled_notional", trimmed(self.notional as i64, 4)),
-            ("avg_fill_price", (self.notional as f64 / self.filled as f64 / 100.0).to_string()),
-        ]);
         if self.filled == self.volume {
             change.closes();
         }
-        self.step(event_type, signed(data, rng, now), change)
+        self.step(event_type, self.producer.sign(data, now), change)
     }
 
     fn unfilled(&mut self, rng: &mut Rng, now: &Moment, ending: &EndingWords) -> Step {
@@ -122,7 +113,7 @@ impl Order {
         change.derived.retain(|(name, _)| *name != "remaining_volume");
         change.derived.push(("remaining_volume", "0".to_owned()));
         change.closes();
-        self.step(ending.event_type, signed(data, rng, now), change)
+        self.step(ending.event_type, self.producer.sign(data, now), change)
     }
 
     fn members(&self) -> Members {

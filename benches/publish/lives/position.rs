@@ -1,10 +1,11 @@
 //! A position: opened, perhaps closed in slices, closed.
 
-use super::{around, signed, Life, Step, VENUES};
+use super::{around, Life, Producer, Step, VENUES};
 use crate::workload::{trimmed, written, About, Change, IndexChange, Members, Moment, Rng, Subject};
 
 pub struct Position {
     id: String,
+    producer: Producer,
     direction: &'static str,
     entry: u64,
     initial: u64,
@@ -20,6 +21,7 @@ impl Position {
         let volume = 100 * (1 + rng.below(20));
         Position {
             id: format!("pos-{number:08}"),
+            producer: Producer::new(rng),
             direction: rng.pick(&["LONG", "SHORT"]),
             entry: price,
             initial: volume,
@@ -44,7 +46,7 @@ impl Position {
         change
             .derived
             .extend([("created_at", now.ms.to_string()), ("initial_volume", trimmed(self.initial as i64, 2))]);
-        self.step("position.opened", signed(data, rng, now), change)
+        self.step("position.opened", self.producer.sign(data, now), change)
     }
 
     fn reduced(&mut self, rng: &mut Rng, now: &Moment, volume: u64) -> Step {
@@ -77,7 +79,7 @@ impl Position {
         if self.open == 0 {
             change.closes();
         }
-        self.step(event_type, signed(data, rng, now), change)
+        self.step(event_type, self.producer.sign(data, now), change)
     }
 
     fn members(&self) -> Members {
