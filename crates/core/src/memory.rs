@@ -353,8 +353,8 @@ impl Memory {
                     *highest = id.max(*highest);
                 }
                 (Value::Stream(entries), Write::Trim { keep, min_id }) => {
-                    entries.retain(|id, _| *id >= min_id);
-                    while entries.len() > keep {
+                    let is_kept = |id: &StreamId, count: usize| *id >= min_id && count <= keep;
+                    while entries.first_key_value().is_some_and(|(id, _)| !is_kept(id, entries.len())) {
                         entries.pop_first();
                     }
                 }
