@@ -19,8 +19,6 @@ pub struct Record<'a> {
     /// Every stored field is in `fields`.
     is_whole: bool,
     fields: Vec<Field<'a>>,
-    /// The tags of the names of `fields`, one behind the other: a search touches nothing else.
-    tags: Vec<u64>,
     /// The places in `fields` by name, once there are more than [`FIELDS_SCANNED`]; then of all of them.
     places: BTreeMap<Name<'a>, usize>,
     /// The place behind the field that was found last: fields are asked for in about the order that they have.
@@ -36,9 +34,16 @@ const FIELDS_SCANNED: usize = 512;
 
 #[derive(Debug)]
 struct Field<'a> {
+    tag: u64,
     name: Name<'a>,
     stored: Stored<'a>,
     now: Option<Text<'a>>,
+}
+
+impl<'a> Field<'a> {
+    fn new(name: Name<'a>, stored: Stored<'a>, now: Option<Text<'a>>) -> Field<'a> {
+        Field { tag: tag(&name), name, stored, now }
+    }
 }
 
 /// A number that tells most names apart, so that a search compares numbers and, as a rule, one name: the first eight
@@ -71,9 +76,8 @@ impl<'a> From<Option<&'a [u8]>> for Stored<'a> {
 impl<'a> Record<'a> {
     /// The hash at `slot`, nothing read yet.
     pub fn new<S: Store<'a>>(store: &S, slot: Slot) -> Record<'a> {
-        let existed = store.exists(slot);
-        let (fields, tags, places, next) = (Vec::new(), Vec::new(), BTreeMap::new(), Cell::new(0));
-        Record { slot, existed, changed: false, is_whole: false, fields, tags, places, next }
+        let (fields, places, next) = (Vec::new(), BTreeMap::new(), Cell::new(0));
+        Record { slot, existed: store.exists(slot), changed: false, is_whole: false, fields, places, next }
     }
 
     /// Reads the whole hash, where that is cheap, and else the fields of `first`. A new one gets its fields in the
@@ -81,14 +85,13 @@ impl<'a> Record<'a> {
     pub fn read_whole<S: Store<'a>>(&mut self, store: &S, first: &[&'static str]) {
         if self.fields.is_empty() {
             self.fields.reserve(FIELDS_USUAL);
-            self.tags.reserve(FIELDS_USUAL);
             if let Some(stored) = store.hash_all(self.slot) {
-                for (name, value) in stored {
-                    // A name that is not UTF-8 is not ours, and no event can name it.
-                    let Ok(name) = std::str::from_utf8(name) else { continue };
-                    let name = Cow::Borrowed(name);
-                    self.push(Field { name, stored: Stored::Value(value), now: Some(Cow::Borrowed(value)) });
-                }
+                // A name that is not UTF-8 is not ours, and no event can name it.
+                let named = |(name, value)| Some((std::str::from_utf8(name).ok()?, value));
+                self.fields.extend(stored.into_iter().filter_map(named).map(|(name, value): (&'a str, &'a [u8])| {
+                    Field::new(Cow::Borrowed(name), Stored::Value(value), Some(Cow::Borrowed(value)))
+                }));
+                self.note_places();
                 self.is_whole = true;
             }
         }
@@ -125,7 +128,7 @@ impl<'a> Record<'a> {
         let mut set_unread = Vec::new();
         for name in names {
             match self.position(&name) {
-                None => self.push(Field { name, stored: Stored::Absent, now: None }),
+                None => self.push(Field::new(name, Stored::Absent, None)),
                 Some(at) if self.fields[at].stored == Stored::Unread => set_unread.push(at),
                 Some(_) => {}
             }
@@ -212,7 +215,7 @@ impl<'a> Record<'a> {
             None => {
                 let is_known = self.is_whole || !self.existed;
                 let stored = if is_known { Stored::Absent } else { Stored::Unread };
-                self.push(Field { name, stored, now: Some(value) });
+                self.push(Field::new(name, stored, Some(value)));
             }
         }
     }
@@ -255,11 +258,11 @@ impl<'a> Record<'a> {
         match self.places.is_empty() {
             true => {
                 let tag = tag(name);
-                let is_it = |(known, field): (&u64, &Field<'_>)| *known == tag && field.name == name;
+                let is_it = |field: &Field<'_>| field.tag == tag && field.name == name;
                 let next = self.next.get();
-                let at = match self.tags.get(next).zip(self.fields.get(next)).is_some_and(is_it) {
+                let at = match self.fields.get(next).is_some_and(is_it) {
                     true => next,
-                    false => self.tags.iter().zip(&self.fields).position(is_it)?,
+                    false => self.fields.iter().position(is_it)?,
                 };
                 self.next.set(at + 1);
                 Some(at)
@@ -269,7 +272,6 @@ impl<'a> Record<'a> {
     }
 
     fn push(&mut self, field: Field<'a>) {
-        self.tags.push(tag(&field.name));
         self.fields.push(field);
         self.note_places();
     }
