@@ -1,8 +1,8 @@
 //! Small blocks that were given back, kept for who asks next.
 //!
-//! A publish makes and drops some thirty small vectors and texts. Each one asked of the server costs twice what the
-//! rest of its life does: the server counts every block, and asks its allocator how large it has become. Kept here, a
-//! block costs ten instructions. What is kept is bounded, and remains counted as the server's memory.
+//! A publish makes and drops some thirty small vectors and texts. The server counts every block, and asks its allocator
+//! how large it has become: from its making to its end one costs 200 instructions there, and 80 here. What is kept is
+//! bounded, and remains counted as the server's memory.
 
 use std::cell::UnsafeCell;
 use std::ptr;

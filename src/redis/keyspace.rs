@@ -17,7 +17,7 @@ use super::api::api;
 use super::call::{ReplyPart, EPERM};
 use super::ctx::Ctx;
 use super::scan;
-use super::strings::{self, RString, ScopeStrings, OK, SINGLE_KEYS};
+use super::strings::{self, RString, ScopeStrings, OK};
 
 /// What a command does with its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Keyspace<'a> {
     scope: Scope<'a>,
     access: Access,
     keys: RefCell<OpenKeys>,
-    singles: [Cell<Option<Slot>>; SINGLE_KEYS.len()],
+    singles: [Cell<Option<Slot>>; Key::SINGLE.len()],
     name: RefCell<String>,
 }
 

@@ -208,21 +208,7 @@ pub fn value(bytes: &[u8]) -> RString {
     }
 }
 
-/// The keys of which a symbol or a stream has one, as places in [`ScopeStrings`].
-pub const SINGLE_KEYS: [Key<'static>; 10] = [
-    Key::Log,
-    Key::OpenOrders,
-    Key::ActivePositions,
-    Key::Last,
-    Key::Risk,
-    Key::Instrument,
-    Key::Dead,
-    Key::Schema,
-    Key::Forming,
-    Key::Triggers,
-];
-
-/// The place of a key in [`SINGLE_KEYS`].
+/// The place of a key in [`Key::SINGLE`].
 pub fn single_key(key: &Key<'_>) -> Option<usize> {
     match key {
         Key::Log => Some(0),
@@ -244,7 +230,7 @@ pub fn single_key(key: &Key<'_>) -> Option<usize> {
 /// The strings of a symbol or a stream that every command needs, made as they are needed.
 pub struct ScopeStrings {
     name: RString,
-    keys: [OnceCell<RString>; SINGLE_KEYS.len()],
+    keys: [OnceCell<RString>; Key::SINGLE.len()],
     classic: [OnceCell<RString>; EVENT_TYPES],
     sharded: [OnceCell<RString>; EVENT_TYPES],
     /// What the last command on the symbol left, with its database: believed only while it names the log's
@@ -263,7 +249,7 @@ impl ScopeStrings {
         let make = || {
             Rc::new(ScopeStrings {
                 name: RString::new(name),
-                keys: [const { OnceCell::new() }; SINGLE_KEYS.len()],
+                keys: [const { OnceCell::new() }; Key::SINGLE.len()],
                 classic: [const { OnceCell::new() }; EVENT_TYPES],
                 sharded: [const { OnceCell::new() }; EVENT_TYPES],
                 journal: RefCell::new(None),
@@ -277,9 +263,9 @@ impl ScopeStrings {
         &self.name
     }
 
-    /// The name of one of [`SINGLE_KEYS`] of `scope`, whose strings these are.
+    /// The name of one of [`Key::SINGLE`] of `scope`, whose strings these are.
     pub fn key(&self, scope: Scope<'_>, place: usize) -> &RString {
-        self.keys[place].get_or_init(|| RString::new(SINGLE_KEYS[place].name(scope).as_bytes()))
+        self.keys[place].get_or_init(|| RString::new(Key::SINGLE[place].name(scope).as_bytes()))
     }
 
     /// The channel for `PUBLISH`.

@@ -6,6 +6,7 @@
 //! `TRADEBUS_FUZZ_ROUNDS=5000 cargo test --release --test live fuzz` is a long run. A failure names its seed.
 
 mod arena;
+pub mod beginning;
 pub mod budget;
 pub mod generator;
 mod invariants;

@@ -24,6 +24,7 @@ mod world;
 
 use tradebus_core::memory::Published;
 
+use crate::fuzz::beginning::begin_anew;
 use crate::fuzz::budget::budget;
 use crate::fuzz::generator::Generator;
 use crate::fuzz::shrink::shrink;
@@ -35,21 +36,6 @@ use world::{Answer, World};
 
 /// Sequences that the usual run tries.
 const ROUNDS: u64 = 16;
-
-/// What sequences change, as the model begins with it.
-const SETTINGS: [&str; 11] = [
-    "lifecycle lenient",
-    "pubsub classic",
-    "stream-maxlen 1000000",
-    "stream-maxage 0",
-    "queue-maxlen 100000",
-    "closed-ttl 604800000",
-    "signal-ttl 86400000",
-    "dedupe-window 600000",
-    "dedupe-max 1000000",
-    "max-event-size 65536",
-    "candle-history 1000",
-];
 
 /// A key that expires this shortly before or behind a command, ms, might be there for it or not.
 const UNSURE_MS: i64 = 25;
@@ -92,10 +78,7 @@ impl Arena {
 
     /// Runs a sequence; the error says where it went wrong, and how.
     fn run(&mut self, steps: &[Step], counts: &mut Counts) -> Result<(), String> {
-        self.client.run("FLUSHALL");
-        for setting in SETTINGS {
-            self.client.run(format!("CONFIG SET tradebus.{setting}"));
-        }
+        begin_anew(&mut self.client);
         self.messages.until_now();
         let mut world = World::new();
         let origin = origin(self.client.time_ms());

@@ -24,12 +24,18 @@ pub fn assert_kept(cluster: &Cluster, ledger: &Ledger, moves: Moves) {
     assert!(findings.is_clean() && findings.acknowledged > 500, "{findings}");
 }
 
-#[test]
-fn a_live_reshard_loses_doubles_and_splits_nothing() {
+/// A cluster with publishers on symbols of each master, and the slots of every other symbol, which are to move.
+fn under_load() -> (Cluster, Vec<u16>, Load) {
     let cluster = Cluster::start(3, 1, &Options::new().module_args(KEEP_ALL));
     let symbols = symbols(&cluster);
-    let moving: Vec<_> = symbols.iter().step_by(2).map(|symbol| slot_of(symbol)).collect();
+    let moving = symbols.iter().step_by(2).map(|symbol| slot_of(symbol)).collect();
     let load = load(&cluster, &symbols);
+    (cluster, moving, load)
+}
+
+#[test]
+fn a_live_reshard_loses_doubles_and_splits_nothing() {
+    let (cluster, moving, load) = under_load();
     let mut moves = Moves::default();
     // There and back, twice, so that each node gets a symbol again that it has a memory of.
     for round in 0..4 {
@@ -60,10 +66,7 @@ fn an_atomic_migration_loses_and_doubles_nothing() {
     if !can_migrate_slots() {
         return;
     }
-    let cluster = Cluster::start(3, 1, &Options::new().module_args(KEEP_ALL));
-    let symbols = symbols(&cluster);
-    let moving: Vec<_> = symbols.iter().step_by(2).map(|symbol| slot_of(symbol)).collect();
-    let load = load(&cluster, &symbols);
+    let (cluster, moving, load) = under_load();
     let mut moves = Moves::default();
     for round in 0..4 {
         for (home, &slot) in moving.iter().enumerate() {

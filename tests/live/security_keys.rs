@@ -121,18 +121,7 @@ fn no_id_makes_the_name_of_another_key() {
     let ids = ["1", "open", "s:open", ":", "events", "{A}", "}:order:1", "}", "1:state", "order:1", "orders:open", "A"];
     let words = ["dca", "triggers", "events", "1m", "forming", "def", "index", "1"];
     let timeframes = [Timeframe::M1, Timeframe::H1, Timeframe::W1];
-    let mut keys = vec![
-        Key::Log,
-        Key::OpenOrders,
-        Key::ActivePositions,
-        Key::Last,
-        Key::Risk,
-        Key::Instrument,
-        Key::Dead,
-        Key::Schema,
-        Key::Forming,
-        Key::Triggers,
-    ];
+    let mut keys = Key::SINGLE.to_vec();
     keys.extend([0, 1, 12].into_iter().flat_map(|bucket| [Key::Seen(bucket), Key::TriggerSeen(bucket)]));
     for id in ids {
         keys.extend([Key::Order(id), Key::Position(id), Key::Signal(id), Key::Fills(id), Key::Slices(id)]);

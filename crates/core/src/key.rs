@@ -110,6 +110,20 @@ enum Tail<'k> {
 }
 
 impl Key<'_> {
+    /// Those of which a symbol or a stream has one.
+    pub const SINGLE: [Key<'static>; 10] = [
+        Key::Log,
+        Key::OpenOrders,
+        Key::ActivePositions,
+        Key::Last,
+        Key::Risk,
+        Key::Instrument,
+        Key::Dead,
+        Key::Schema,
+        Key::Forming,
+        Key::Triggers,
+    ];
+
     /// The type that the key must have.
     pub const fn key_type(&self) -> KeyType {
         match self {

@@ -10,7 +10,7 @@ use crate::key::{Key, KeyType, Scope};
 use crate::log::journal::Journal;
 use crate::log::{Clock, Decision, Receipt};
 use crate::market::{self, Engines, Market, Tally};
-use crate::plan::Expiry;
+use crate::plan::{Expiry, Plan};
 use crate::rebuild::{Rebuild, Step};
 use crate::refusal::Outcome;
 use crate::session::{Request, Session};
@@ -158,29 +158,22 @@ impl Memory {
     /// Any refusal, with its 1-based position when there are several events.
     pub fn publish(&mut self, requests: &[Request<'_>], settings: &Settings, now: Millis) -> Outcome<Vec<Receipt>> {
         self.expire(now);
-        let mut behind = StreamId::ZERO;
-        loop {
-            let view = View::of(self);
-            let clock = Clock { now, behind };
+        let (changes, (journal, receipts)) = self.decide(now, |view, clock| {
             let symbol = self.scope().name();
-            let mut session = Session::open(&view, symbol, settings, clock, self.journal.as_ref())?;
+            let mut session = Session::open(view, symbol, settings, clock, self.journal.as_ref())?;
             for (i, request) in requests.iter().enumerate() {
                 let judged = session.publish(request);
                 judged.map_err(|refusal| if requests.len() > 1 { refusal.at_event(i + 1) } else { refusal })?;
             }
             let Decision { plan, journal, receipts, .. } = session.finish()?;
-            let changes = Changes::of(plan, view);
-            if let Some(last) = self.used_up(&changes) {
-                behind = last;
-                continue;
-            }
-            // A command that adds nothing has nothing to remember.
-            if changes.first_append().is_some() {
-                self.journal = Some(journal);
-            }
-            self.apply(changes);
-            return Ok(receipts);
+            Ok((plan, (journal, receipts)))
+        })?;
+        // A command that adds nothing has nothing to remember.
+        if changes.first_append().is_some() {
+            self.journal = Some(journal);
         }
+        self.apply(changes);
+        Ok(receipts)
     }
 
     /// Does what a command with this event of a stream does.
@@ -195,23 +188,15 @@ impl Memory {
         check_schema: impl FnOnce() -> Outcome<()>,
     ) -> Outcome<Receipt> {
         self.expire(now);
-        let mut behind = StreamId::ZERO;
         // What fits once fits again with another id.
         let mut check_schema = Some(check_schema);
-        loop {
-            let view = View::of(self);
-            let clock = Clock { now, behind };
-            let name = self.scope().name();
+        let (changes, receipt) = self.decide(now, |view, clock| {
             let check = || check_schema.take().map_or(Ok(()), |check| check());
-            let Decision { plan, receipts, .. } = stream::publish(&view, name, settings, clock, request, check)?;
-            let changes = Changes::of(plan, view);
-            if let Some(last) = self.used_up(&changes) {
-                behind = last;
-                continue;
-            }
-            self.apply(changes);
-            return Ok(receipts[0]);
-        }
+            let decision = stream::publish(view, self.scope().name(), settings, clock, request, check)?;
+            Ok((decision.plan, decision.receipts[0]))
+        })?;
+        self.apply(changes);
+        Ok(receipt)
     }
 
     /// Does what a command on the symbol's market does: `decide` asks for it and ends it. Gives what it replies, what it
@@ -227,21 +212,14 @@ impl Memory {
         mut decide: impl for<'s, 'm> FnMut(Market<'s, 'm, View<'m>>) -> Outcome<(T, market::Decision<'m>)>,
     ) -> Outcome<(T, Tally, Vec<String>)> {
         self.expire(now);
-        let mut behind = StreamId::ZERO;
-        loop {
-            let view = View::of(self);
-            let clock = Clock { now, behind };
-            let (reply, decision) = decide(Market::open(&view, self.scope().name(), settings, clock, &mut *engines))?;
-            let market::Decision { plan, engines: touched, tally, triggered, .. } = decision;
-            let changes = Changes::of(plan, view);
-            if let Some(last) = self.used_up(&changes) {
-                behind = last;
-                continue;
-            }
-            self.apply(changes);
-            touched.into_iter().for_each(|engine| engines.put(engine));
-            return Ok((reply, tally, triggered));
-        }
+        let (changes, (reply, touched, tally, triggered)) = self.decide(now, |view, clock| {
+            let market = Market::open(view, self.scope().name(), settings, clock, &mut *engines);
+            let (reply, decision) = decide(market)?;
+            Ok((decision.plan, (reply, decision.engines, decision.tally, decision.triggered)))
+        })?;
+        self.apply(changes);
+        touched.into_iter().for_each(|engine| engines.put(engine));
+        Ok((reply, tally, triggered))
     }
 
     /// Does a slice of a rebuild, of so many parts.
@@ -329,12 +307,24 @@ impl Memory {
         self.deleted.remove(name);
     }
 
-    /// The last id of the stream that is added to first, if the new id is not behind it: entries that were deleted have used
-    /// theirs up. A server writes nothing then.
-    fn used_up(&self, changes: &Changes) -> Option<StreamId> {
-        let (name, id) = changes.first_append()?;
-        let (last, _) = *self.added.get(name)?;
-        (id <= last).then_some(last)
+    /// Decides, and once more when the first new id is not behind the last one of its stream: entries that were deleted
+    /// have used theirs up. A server writes nothing then.
+    fn decide<'m, T>(
+        &'m self,
+        now: Millis,
+        mut decide: impl FnMut(&View<'m>, Clock) -> Outcome<(Plan<'m>, T)>,
+    ) -> Outcome<(Changes, T)> {
+        let mut behind = StreamId::ZERO;
+        loop {
+            let view = View::of(self);
+            let (plan, decided) = decide(&view, Clock { now, behind })?;
+            let changes = Changes::of(plan, view);
+            let last_of = |(name, id)| self.added.get(name).map(|&(last, _)| last).filter(|last| id <= *last);
+            match changes.first_append().and_then(last_of) {
+                Some(last) => behind = last,
+                None => return Ok((changes, decided)),
+            }
+        }
     }
 
     fn apply(&mut self, changes: Changes) {
@@ -353,8 +343,7 @@ impl Memory {
                     *highest = id.max(*highest);
                 }
                 (Value::Stream(entries), Write::Trim { keep, min_id }) => {
-                    let is_kept = |id: &StreamId, count: usize| *id >= min_id && count <= keep;
-                    while entries.first_key_value().is_some_and(|(id, _)| !is_kept(id, entries.len())) {
+                    while entries.len() > keep || entries.first_key_value().is_some_and(|(id, _)| *id < min_id) {
                         entries.pop_first();
                     }
                 }

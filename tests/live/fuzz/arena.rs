@@ -4,28 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redis::Value;
 
+use super::beginning::begin_anew;
 use super::invariants::{check_keys, check_rebuild, check_reply, fault, Chains, Fault};
 use super::step::{line, origin, Step};
 use crate::support::{text, Client, Options, Server, Stop, Subscriber};
-
-/// What sequences change, as each finds it.
-const SETTINGS: [&str; 15] = [
-    "lifecycle lenient",
-    "pubsub classic",
-    "stream-maxlen 1000000",
-    "stream-maxage 0",
-    "queue-maxlen 100000",
-    "closed-ttl 604800000",
-    "signal-ttl 86400000",
-    "dedupe-window 600000",
-    "dedupe-max 1000000",
-    "max-event-size 65536",
-    "candle-history 1000",
-    "bar-grace 3600000",
-    "scan-limit 2000",
-    "any-db no",
-    "consumer-groups ''",
-];
 
 /// Steps between two looks at everything.
 const CHECK_EVERY: usize = 40;
@@ -143,10 +125,7 @@ impl Arena {
 
     fn reset(&mut self) {
         self.control.run("CLIENT UNPAUSE");
-        self.control.run("FLUSHALL");
-        for setting in SETTINGS {
-            self.control.run(format!("CONFIG SET tradebus.{setting}"));
-        }
+        begin_anew(&mut self.control);
         self.messages.until_now();
     }
 
