@@ -96,8 +96,7 @@ fn a_node_that_hung_closes_nothing_that_another_one_has_closed() {
     assert_eq!(master.int("WAIT 1 5000"), 1);
     let begun = replica.time_ms();
     cluster.server(0).freeze();
-    let leads = || cluster.server(3).info("replication", "role").as_deref() == Some("master");
-    wait_until("the replica to lead", leads);
+    wait_until("the replica to lead", || cluster.server(3).is_master());
     replica.run("CONFIG SET tradebus.bar-grace 0");
     wait_until("the bars to close", || symbols.iter().all(|symbol| closed(&mut replica, symbol) == (1, 1)));
     wait_until("the bars to be over for both", || replica.time_ms() > begun + GRACE_MS);

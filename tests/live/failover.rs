@@ -87,9 +87,7 @@ fn who_hands_over_loses_nothing_and_no_subscriber_misses_a_message() {
         scene.load.await_more(150);
         let [leader, follower] = pair;
         leader.hand_over_to(follower);
-        wait_until("the failover", || {
-            follower.info("replication", "role").as_deref() == Some("master") && leader.has_its_master()
-        });
+        wait_until("the failover", || follower.is_master() && leader.has_its_master());
         scene.move_to(follower);
         pair.reverse();
     }

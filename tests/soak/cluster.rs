@@ -2,7 +2,6 @@
 //! it, masters hand over, and masters are killed. Publishers follow redirects, and wait for the replica.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 use crate::report::{Progress, Promise, Row};
 use crate::support::{audit, can_migrate_slots, slot_of, Cluster, Load, Options, Random, Safety, ToCluster, KEEP_ALL};
@@ -41,16 +40,10 @@ pub fn run(terms: Terms, progress: Progress) -> Row {
     let slots: Vec<u16> = slots.into_iter().collect();
     let ports = cluster.ports();
     let load = Load::start(&symbols, Safety::Replicated, || Box::new(ToCluster::new(&ports)));
-    let mut random = Random::new(terms.seed);
-    let mut faults = 0;
-    while Instant::now() < terms.end {
-        load.await_more(BETWEEN);
-        let fault = *random.pick(&FAULTS);
-        progress.tell(&format!("{fault:?}"));
-        strike(&mut cluster, fault, *random.pick(&slots), &mut random);
-        faults += 1;
-    }
-    load.await_more(BETWEEN);
+    let faults = terms.strike(progress, &load, BETWEEN, &FAULTS, |fault, random| {
+        let slot = *random.pick(&slots);
+        strike(&mut cluster, fault, slot, random);
+    });
     let ledger = load.stop();
     progress.row(Promise::Everything, faults, &ledger, audit(&ledger, &mut cluster.master_clients()))
 }

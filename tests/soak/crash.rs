@@ -2,7 +2,6 @@
 
 use std::sync::atomic::AtomicU16;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::report::{Progress, Promise, Row};
 use crate::support::{audit, Address, Fault, Load, Options, Random, Safety, Server, ToMaster, KEEP_ALL};
@@ -30,16 +29,8 @@ fn run(terms: Terms, progress: Progress, appendfsync: &str, promise: Promise) ->
     let symbols = ["XAUUSD", "BTC/USDT:USDT", "EURUSD"].map(str::to_owned);
     let load = Load::start(&symbols, Safety::Replied, || Box::new(ToMaster::new(&address)));
     server.client().run(format!("CONFIG SET appendfsync {appendfsync}"));
-    let mut random = Random::new(terms.seed);
-    let mut faults = 0;
-    while Instant::now() < terms.end {
-        load.await_more(BETWEEN);
-        let fault = *random.pick(&Fault::ALL);
-        progress.tell(&format!("{fault:?}"));
-        server.strike(fault, &with, &without);
-        faults += 1;
-    }
-    load.await_more(BETWEEN);
+    let strike = |fault, _: &mut Random| server.strike(fault, &with, &without);
+    let faults = terms.strike(progress, &load, BETWEEN, &Fault::ALL, strike);
     let ledger = load.stop();
     progress.row(promise, faults, &ledger, audit(&ledger, &mut [server.client()]))
 }

@@ -17,20 +17,45 @@ mod report;
 #[allow(dead_code, unused_imports, reason = "the live tests use the rest")]
 mod support;
 
+use std::fmt::Debug;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{env, thread};
 
 use report::{Progress, Row};
-use support::Random;
+use support::{Load, Random};
 
 /// What every course is told.
 #[derive(Clone, Copy)]
 pub struct Terms {
     /// When no more faults are made.
-    pub end: Instant,
+    end: Instant,
     /// What decides on them.
-    pub seed: u64,
+    seed: u64,
+}
+
+impl Terms {
+    /// Strikes with one fault after the other until the end, each behind so many commands more; gives how many there were.
+    pub fn strike<F: Copy + Debug>(
+        self,
+        progress: Progress,
+        load: &Load,
+        between: u64,
+        faults: &[F],
+        mut strike: impl FnMut(F, &mut Random),
+    ) -> usize {
+        let mut random = Random::new(self.seed);
+        let mut count = 0;
+        while Instant::now() < self.end {
+            load.await_more(between);
+            let fault = *random.pick(faults);
+            progress.tell(&format!("{fault:?}"));
+            strike(fault, &mut random);
+            count += 1;
+        }
+        load.await_more(between);
+        count
+    }
 }
 
 /// A course: a load, and what happens to it.

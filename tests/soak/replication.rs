@@ -4,10 +4,9 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::report::{Progress, Promise, Row};
-use crate::support::{audit, wait_until, Address, Load, Options, Random, Safety, Server, Stop, ToMaster, KEEP_ALL};
+use crate::support::{audit, wait_until, Address, Load, Options, Safety, Server, Stop, ToMaster, KEEP_ALL};
 use crate::Terms;
 
 /// Commands between two faults.
@@ -46,16 +45,7 @@ pub fn run(terms: Terms, progress: Progress) -> Row {
     let mut chain = Chain { nodes, address };
     let symbols = ["XAUUSD", "BTC/USDT:USDT", "EURUSD"].map(str::to_owned);
     let load = Load::start(&symbols, Safety::Replicated, || Box::new(ToMaster::new(&chain.address)));
-    let mut random = Random::new(terms.seed);
-    let mut faults = 0;
-    while Instant::now() < terms.end {
-        load.await_more(BETWEEN);
-        let fault = *random.pick(&FAULTS);
-        progress.tell(&format!("{fault:?}"));
-        chain.strike(fault);
-        faults += 1;
-    }
-    load.await_more(BETWEEN);
+    let faults = terms.strike(progress, &load, BETWEEN, &FAULTS, |fault, _| chain.strike(fault));
     let ledger = load.stop();
     for node in 1..3 {
         chain.nodes[node].catch_up_with(&chain.nodes[0]);
@@ -74,9 +64,9 @@ impl Chain {
         match fault {
             Fault::HandOver => {
                 self.nodes[0].hand_over_to(&self.nodes[1]);
-                wait_until("the replica to be the master", || is_master(&self.nodes[1]));
+                wait_until("the replica to be the master", || self.nodes[1].is_master());
                 self.second_is_first();
-                wait_until("the old master to be a replica", || !is_master(&self.nodes[2]));
+                wait_until("the old master to be a replica", || !self.nodes[2].is_master());
             }
             Fault::Crash => {
                 self.nodes[0].stop(Stop::Kill);
@@ -112,8 +102,4 @@ impl Chain {
         self.nodes.rotate_left(1);
         self.address.store(self.nodes[0].port(), Ordering::Relaxed);
     }
-}
-
-fn is_master(server: &Server) -> bool {
-    server.info("replication", "role").as_deref() == Some("master")
 }

@@ -161,7 +161,7 @@ impl Cluster {
 
     /// The nodes that say that they are masters.
     pub fn masters(&self) -> Vec<usize> {
-        (0..self.nodes.len()).filter(|node| !self.down.contains(node) && self.leads(*node)).collect()
+        (0..self.nodes.len()).filter(|node| !self.down.contains(node) && self.nodes[*node].is_master()).collect()
     }
 
     /// Connections to all masters, for an audit.
@@ -219,7 +219,7 @@ impl Cluster {
             if !is_asked && self.client(replica).text("CLUSTER FAILOVER") == "OK" {
                 asked = Some(Instant::now());
             }
-            self.leads(replica)
+            self.nodes[replica].is_master()
         });
         self.await_agreement();
         self.configure(&format!("cluster-node-timeout {PATIENT_TIMEOUT_MS}"));
@@ -247,12 +247,7 @@ impl Cluster {
 
     #[track_caller]
     fn await_leading(&self, node: usize) {
-        wait_until("the replica to lead", || self.leads(node));
-    }
-
-    /// Whether a node says that it is a master.
-    fn leads(&self, node: usize) -> bool {
-        self.nodes[node].info("replication", "role").as_deref() == Some("master")
+        wait_until("the replica to lead", || self.nodes[node].is_master());
     }
 }
 

@@ -355,6 +355,12 @@ impl Server {
         wait_until("the replica to catch up", || self.has_its_master() && offset(self, "slave_repl_offset") >= target);
     }
 
+    /// Whether it says that it is a master.
+    #[track_caller]
+    pub fn is_master(&self) -> bool {
+        self.info("replication", "role").as_deref() == Some("master")
+    }
+
     /// Whether it is a replica, and connected to its master.
     #[track_caller]
     pub fn has_its_master(&self) -> bool {
