@@ -226,7 +226,7 @@ fn a_rule_by_category_lets_the_module_go_and_holds_when_it_comes_back() {
     }
     client.run("ACL SETUSER bot reset on >pw resetchannels ~S +@tradebus");
     let modules = client.text("MODULE LIST");
-    let path = modules.split('"').find(|word| word.ends_with("libtradebus.so")).expect("where it is").to_owned();
+    let path = modules.split('"').find(|word| word.ends_with(".so")).expect("where it is").to_owned();
     client.run("MODULE UNLOAD tradebus");
     assert!(server.client_as("bot", "pw").error("TRADE.STATS S").starts_with("ERR unknown command"));
     client.run(["MODULE", "LOAD", &path]);

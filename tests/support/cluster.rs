@@ -190,6 +190,25 @@ impl Cluster {
         }
     }
 
+    /// Waits until every master knows the epoch that a node has come to. One that does not, and is given a slot of that
+    /// node's, may take itself for the newest: it keeps its older epoch, and the next message of the other one takes the
+    /// slot back.
+    #[track_caller]
+    pub fn await_epoch(&self, of: usize) {
+        let id = self.id(of);
+        // <id> <address> <flags> <master> <ping> <pong> <epoch> ...
+        let epoch_by = |node: usize| {
+            let Ok(Value::BulkString(told)) = self.client(node).try_reply("CLUSTER NODES") else { return None };
+            let told = String::from_utf8_lossy(&told);
+            let epoch = told.lines().find(|line| line.starts_with(id))?.split(' ').nth(6)?;
+            epoch.parse::<u64>().ok()
+        };
+        wait_until("the masters to know the epoch", || {
+            let own = epoch_by(of);
+            own.is_some() && self.masters().into_iter().all(|node| epoch_by(node) == own)
+        });
+    }
+
     /// Names of symbols whose slots a node has, no two in one slot.
     pub fn symbols_on(&self, node: usize, count: usize) -> Vec<String> {
         let map = slot_map(&mut self.client(node)).expect("a map");

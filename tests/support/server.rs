@@ -451,7 +451,25 @@ fn is_ready(port: u16, pid: u32, options: &Options) -> bool {
     let is = |field: &str, value: &str| info_field(&info, field).as_deref() == Some(value);
     is("process_id", &pid.to_string())
         && is("loading", "0")
-        && (options.replica_of.is_none() || is("master_link_status", "up"))
+        && options.replica_of.is_none_or(|master| is("master_link_status", "up") && sends_all(master, port))
+}
+
+/// Whether a master sends what is written from now on to the replica on this port, and is done with the snapshot. A
+/// replica says before that it is in sync; meanwhile its master counts no looks at keys (OBJECT FREQ), and has all that
+/// is behind it wait. A master that answers only who has logged in is not asked.
+fn sends_all(master: u16, replica: u16) -> bool {
+    let Ok(mut client) = Client::connect(master, Client::settings(ProtocolVersion::RESP2)) else {
+        return false;
+    };
+    match client.try_reply("INFO") {
+        Ok(redis::Value::BulkString(info)) => {
+            let info = String::from_utf8_lossy(&info);
+            info_field(&info, "rdb_bgsave_in_progress").as_deref() == Some("0")
+                && info.contains(&format!(",port={replica},state=online,"))
+        }
+        Ok(redis::Value::ServerError(error)) => error.code() == "NOAUTH",
+        _ => false,
+    }
 }
 
 fn info_field(info: &str, field: &str) -> Option<String> {

@@ -193,6 +193,7 @@ impl SlotMove<'_> {
         for node in nodes {
             self.set(node, &["NODE", self.cluster.id(self.to)]);
         }
+        self.cluster.await_epoch(self.to);
         self.keys
     }
 
