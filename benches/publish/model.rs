@@ -103,7 +103,7 @@ fn tell(memory: &mut Memory, event: &Event, event_ids: EventIds, now: i64) -> Re
     let request = Request { event_type, data: event.data.json.as_bytes(), labels, expect: None };
     let view = View::of(memory);
     let clock = Clock { now, behind: StreamId::ZERO };
-    let mut session = Session::open(&view, event.symbol, &settings, clock, memory.journal.as_ref())?;
+    let mut session = Session::open(&view, event.symbol, &settings, clock, memory.journal.as_deref())?;
     session.publish(&request)?;
     let plan = session.finish()?.plan;
     let effects = effects(&plan, view, event.symbol);

@@ -35,7 +35,7 @@ impl<'a> Described<'a> {
     /// expression in none.
     fn fields(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
         let names = field::ALL.into_iter().filter(|name| *name != field::STATUS);
-        names.filter_map(|name| Some((name, self.record.get(name)?.as_ref())))
+        names.filter_map(|name| Some((name, self.record.get(name)?)))
     }
 
     /// About how many bytes of a reply it is.

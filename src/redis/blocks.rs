@@ -10,8 +10,8 @@ use std::ptr;
 /// Blocks come in sizes one step apart.
 const STEP: usize = 16;
 
-/// The largest block that is kept: an event's message is larger, and asked for once.
-const LARGEST: usize = 512;
+/// The largest block that is kept: the journal of a symbol's log and most messages are smaller.
+const LARGEST: usize = 1024;
 
 /// Blocks that are kept of one size. None for a tool that looks for blocks which are used behind their end.
 const KEPT: u32 = if cfg!(tradebus_memcheck) { 0 } else { 32 };

@@ -160,7 +160,7 @@ impl<'a> Keyspace<'a> {
     pub fn with_journal<T>(&self, read: impl FnOnce(Option<&Journal>) -> T) -> T {
         let remembered = self.strings.journal.borrow();
         let here = remembered.as_ref().filter(|(database, _)| *database == self.ctx.database());
-        read(here.map(|(_, journal)| journal))
+        read(here.map(|(_, journal)| &**journal))
     }
 
     /// Forgets the log's state: the next command reads it.
@@ -169,7 +169,7 @@ impl<'a> Keyspace<'a> {
     }
 
     /// Remembers the log's state for the next command.
-    pub fn remember_journal(&self, journal: Journal) {
+    pub fn remember_journal(&self, journal: Box<Journal>) {
         *self.strings.journal.borrow_mut() = Some((self.ctx.database(), journal));
     }
 
@@ -299,8 +299,8 @@ impl<'a> Store<'a> for Keyspace<'a> {
         }
     }
 
-    fn hash_all(&self, slot: Slot) -> Option<Vec<(&'a [u8], &'a [u8])>> {
-        scan::small_hash(self.ctx, &self.key(slot))
+    fn hash_all(&self, slot: Slot, visit: &mut dyn FnMut(&'a str, &'a [u8])) -> bool {
+        scan::small_hash(self.ctx, &self.key(slot), visit)
     }
 
     fn newest_id(&self, slot: Slot) -> Option<StreamId> {

@@ -15,7 +15,7 @@ use super::load::guarded;
 use super::strings::bytes_of;
 
 /// A hash of more fields is not kept as a list under any usual setting.
-const FIELDS_MAX: u64 = 512;
+const FIELDS_MAX: usize = 512;
 
 /// What was read so far: names and values one behind the other, and where each one ends.
 #[derive(Default)]
@@ -34,25 +34,42 @@ impl Drop for Cursor {
     }
 }
 
-/// All fields of a hash that is kept as a list. `None` for another one: the server then gives a part of it at
-/// each call.
-pub fn small_hash<'a>(ctx: &'a Ctx<'_>, key: &OpenKey) -> Option<Vec<(&'a [u8], &'a [u8])>> {
-    let fields = usize::try_from(key.len()).ok().filter(|&fields| fields > 0 && fields as u64 <= FIELDS_MAX)?;
+/// Shows all fields of a hash that is kept as a list, those left out whose names are not UTF-8. `false` for another one:
+/// the server then gives a part of it at each call.
+pub fn small_hash<'a>(ctx: &'a Ctx<'_>, key: &OpenKey, visit: &mut dyn FnMut(&'a str, &'a [u8])) -> bool {
+    let fields = match usize::try_from(key.len()) {
+        Ok(fields @ 1..=FIELDS_MAX) => fields,
+        _ => return false,
+    };
     let mut collected = Collected { bytes: Vec::with_capacity(fields * 32), ends: Vec::with_capacity(fields * 2) };
     // SAFETY: no precondition.
-    let cursor = Cursor(NonNull::new(unsafe { (api().scan_cursor_create)() })?);
+    let Some(cursor) = NonNull::new(unsafe { (api().scan_cursor_create)() }).map(Cursor) else {
+        return false;
+    };
     // SAFETY: an open handle of a hash, a fresh cursor; the callback gets what it expects and nothing else
     // uses `collected` meanwhile.
     let has_more = unsafe {
         (api().scan_key)(key.handle, cursor.0.as_ptr(), Some(collect), (&raw mut collected).cast::<c_void>())
     };
     if has_more != 0 || collected.ends.len() != fields * 2 {
-        return None;
+        return false;
     }
     let bytes = ctx.keep_buffer(collected.bytes);
+    // As a rule all of it is text, which is found out faster at once than name by name.
+    let text = std::str::from_utf8(bytes).ok();
     let mut start = 0;
-    let mut next = |end: usize| &bytes[std::mem::replace(&mut start, end)..end];
-    Some(collected.ends.chunks_exact(2).map(|pair| (next(pair[0]), next(pair[1]))).collect())
+    for ends in collected.ends.chunks_exact(2) {
+        let (name, value) = (start..ends[0], &bytes[ends[0]..ends[1]]);
+        start = ends[1];
+        let name = match text {
+            Some(text) => text.get(name),
+            None => std::str::from_utf8(&bytes[name]).ok(),
+        };
+        if let Some(name) = name {
+            visit(name, value);
+        }
+    }
+    true
 }
 
 /// Shows every field of a hash of any size to `visit`; one may come twice, should the hash be rehashed meanwhile.

@@ -152,15 +152,20 @@ pub fn hash(bytes: &[u8]) -> u64 {
         (wide as u64) ^ (wide >> 64) as u64
     };
     let mut state = bytes.len() as u64 ^ MULTIPLIER;
-    let mut words = bytes.chunks_exact(8);
-    for word in &mut words {
-        state =
-            mix(state, u64::from_le_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]]));
-    }
-    let rest = words.remainder();
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    mix(state, u64::from_le_bytes(last))
+    // The last bytes overlap with those before them: to copy a rest of any length takes a call.
+    let last = match (bytes.last_chunk::<8>(), bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some(&last), ..) => {
+            for word in bytes[..bytes.len() - 1].chunks_exact(8).filter_map(<[u8]>::first_chunk) {
+                state = mix(state, u64::from_le_bytes(*word));
+            }
+            u64::from_le_bytes(last)
+        }
+        (None, Some(&first), Some(&last)) => {
+            u64::from(u32::from_le_bytes(first)) << 32 | u64::from(u32::from_le_bytes(last))
+        }
+        _ => bytes.iter().fold(0, |all, &byte| all << 8 | u64::from(byte)),
+    };
+    mix(state, last)
 }
 
 /// Names are few and come at every event; values are many and mostly come once, so they have a cache of their
@@ -235,7 +240,7 @@ pub struct ScopeStrings {
     sharded: [OnceCell<RString>; EVENT_TYPES],
     /// What the last command on the symbol left, with its database: believed only while it names the log's
     /// newest entry, so it need be told of nothing but another history, whose entries may have the same ids.
-    pub(super) journal: RefCell<Option<(c_int, Journal)>>,
+    pub(super) journal: RefCell<Option<(c_int, Box<Journal>)>>,
 }
 
 impl ScopeStrings {

@@ -68,7 +68,7 @@ pub struct Decision<'a> {
     /// What to write.
     pub plan: Plan<'a>,
     /// What to remember of the log once it is written.
-    pub journal: Journal,
+    pub journal: Box<Journal>,
     /// One receipt an event, in their order.
     pub receipts: Vec<Receipt>,
     /// Event ids that are forgotten before their window has passed, for want of room.
@@ -138,7 +138,8 @@ pub struct Log<'s, 'a, S> {
     pub(crate) store: &'s S,
     pub(crate) settings: &'s Settings,
     pub(crate) clock: Clock,
-    pub(crate) journal: Journal,
+    /// Boxed, as it is large and handed on from step to step.
+    pub(crate) journal: Box<Journal>,
     pub(crate) records: Vec<Record<'a>>,
     pub(crate) notes: Notes,
     scope: Scope<'s>,

@@ -104,7 +104,7 @@ pub struct Memory {
     /// Messages, oldest first.
     pub messages: Vec<Published>,
     /// What the last command on a symbol remembered.
-    pub journal: Option<Journal>,
+    pub journal: Option<Box<Journal>>,
     /// The highest id that was deleted by itself, by the name of the stream's key.
     deleted: BTreeMap<String, StreamId>,
     /// The last id of each stream and how many entries it has had, by the name of its key: they outlive the entries.
@@ -160,7 +160,7 @@ impl Memory {
         self.expire(now);
         let (changes, (journal, receipts)) = self.decide(now, |view, clock| {
             let symbol = self.scope().name();
-            let mut session = Session::open(view, symbol, settings, clock, self.journal.as_ref())?;
+            let mut session = Session::open(view, symbol, settings, clock, self.journal.as_deref())?;
             for (i, request) in requests.iter().enumerate() {
                 let judged = session.publish(request);
                 judged.map_err(|refusal| if requests.len() > 1 { refusal.at_event(i + 1) } else { refusal })?;

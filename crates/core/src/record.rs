@@ -1,7 +1,6 @@
 //! One hash as a command sees it: the fields it read, and what it makes of them.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use crate::decimal::Decimal;
@@ -16,13 +15,12 @@ pub struct Record<'a> {
     slot: Slot,
     existed: bool,
     changed: bool,
-    /// Every stored field is in `fields`.
+    /// Every stored field is in `fields`, and those to be first in a new hash.
     is_whole: bool,
     fields: Vec<Field<'a>>,
     /// The places in `fields` by name, once there are more than [`FIELDS_SCANNED`]; then of all of them.
     places: BTreeMap<Name<'a>, usize>,
-    /// The place behind the field that was found last: fields are asked for in about the order that they have.
-    next: Cell<usize>,
+    hints: Hints,
 }
 
 /// Fields that an entity has, with some to spare.
@@ -37,24 +35,62 @@ struct Field<'a> {
     tag: u64,
     name: Name<'a>,
     stored: Stored<'a>,
-    now: Option<Text<'a>>,
+    now: Now<'a>,
 }
 
 impl<'a> Field<'a> {
-    fn new(name: Name<'a>, stored: Stored<'a>, now: Option<Text<'a>>) -> Field<'a> {
+    fn new(name: Name<'a>, stored: Stored<'a>, now: Now<'a>) -> Field<'a> {
         Field { tag: tag(&name), name, stored, now }
+    }
+
+    fn value(&self) -> Option<&[u8]> {
+        match (&self.now, self.stored) {
+            (Now::Set(value), _) => Some(value),
+            (Now::AsStored, Stored::Value(value)) => Some(value),
+            _ => None,
+        }
     }
 }
 
-/// A number that tells most names apart, so that a search compares numbers and, as a rule, one name: the first eight
-/// bytes and the last eight, which is where `filled_volume` and `filled_value` differ.
+/// A number that tells most names apart, so that a search compares numbers and, as a rule, one name: the length, the first
+/// bytes and the last ones, which is where `filled_volume` and `filled_value` differ.
 fn tag(name: &str) -> u64 {
     let bytes = name.as_bytes();
-    let ends = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        (Some(first), Some(last)) => u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29),
+    let halves = |first: &[u8; 4], last: &[u8; 4]| {
+        u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+    };
+    let ends = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>(), bytes.first_chunk::<4>()) {
+        (Some(first), Some(last), _) => u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29),
+        (_, _, Some(first)) => halves(first, bytes.last_chunk::<4>().unwrap_or(first)),
         _ => bytes.iter().fold(0, |all, &byte| all << 8 | u64::from(byte)),
     };
     ends ^ (bytes.len() as u64) << 56
+}
+
+/// Where to look for a tag first, by seven bits of it: the place of the first field that has these, so that as a rule
+/// one look finds a field, or that there is none.
+#[derive(Debug)]
+struct Hints([u8; 128]);
+
+impl Hints {
+    const NONE: u8 = 0;
+    /// Of every place that a hint cannot name.
+    const SOMEWHERE: u8 = u8::MAX;
+
+    fn bits(tag: u64) -> usize {
+        (tag.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 57) as usize
+    }
+
+    fn add(&mut self, tag: u64, place: usize) {
+        let hint = &mut self.0[Hints::bits(tag)];
+        if *hint == Hints::NONE {
+            *hint = u8::try_from(place + 1).unwrap_or(Hints::SOMEWHERE);
+        }
+    }
+
+    fn get(&self, tag: u64) -> u8 {
+        self.0[Hints::bits(tag)]
+    }
 }
 
 /// What is known of a field's stored value.
@@ -67,6 +103,14 @@ enum Stored<'a> {
     Value(&'a [u8]),
 }
 
+/// What the command makes of a field.
+#[derive(Debug)]
+enum Now<'a> {
+    AsStored,
+    Set(Text<'a>),
+    Removed,
+}
+
 impl<'a> From<Option<&'a [u8]>> for Stored<'a> {
     fn from(value: Option<&'a [u8]>) -> Self {
         value.map_or(Stored::Absent, Stored::Value)
@@ -76,8 +120,8 @@ impl<'a> From<Option<&'a [u8]>> for Stored<'a> {
 impl<'a> Record<'a> {
     /// The hash at `slot`, nothing read yet.
     pub fn new<S: Store<'a>>(store: &S, slot: Slot) -> Record<'a> {
-        let (fields, places, next) = (Vec::new(), BTreeMap::new(), Cell::new(0));
-        Record { slot, existed: store.exists(slot), changed: false, is_whole: false, fields, places, next }
+        let (fields, places, hints) = (Vec::new(), BTreeMap::new(), Hints([Hints::NONE; 128]));
+        Record { slot, existed: store.exists(slot), changed: false, is_whole: false, fields, places, hints }
     }
 
     /// Reads the whole hash, where that is cheap, and else the fields of `first`. A new one gets its fields in the
@@ -85,18 +129,15 @@ impl<'a> Record<'a> {
     pub fn read_whole<S: Store<'a>>(&mut self, store: &S, first: &[&'static str]) {
         if self.fields.is_empty() {
             self.fields.reserve(FIELDS_USUAL);
-            if let Some(stored) = store.hash_all(self.slot) {
-                // A name that is not UTF-8 is not ours, and no event can name it.
-                let named = |(name, value)| Some((std::str::from_utf8(name).ok()?, value));
-                self.fields.extend(stored.into_iter().filter_map(named).map(|(name, value): (&'a str, &'a [u8])| {
-                    Field::new(Cow::Borrowed(name), Stored::Value(value), Some(Cow::Borrowed(value)))
-                }));
-                self.note_places();
-                self.is_whole = true;
-            }
+            self.is_whole = self.existed
+                && store.hash_all(self.slot, &mut |name, value| {
+                    self.push(Field::new(Cow::Borrowed(name), Stored::Value(value), Now::AsStored));
+                });
         }
         // Of a record that an earlier event of the command has made, something else may have been read only.
         self.load(store, first);
+        // Of a hash that is not stored there is no more to be read.
+        self.is_whole |= !self.existed;
     }
 
     /// The hash's slot.
@@ -128,41 +169,40 @@ impl<'a> Record<'a> {
         let mut set_unread = Vec::new();
         for name in names {
             match self.position(&name) {
-                None => self.push(Field::new(name, Stored::Absent, None)),
+                None => self.push(Field::new(name, Stored::Absent, Now::AsStored)),
                 Some(at) if self.fields[at].stored == Stored::Unread => set_unread.push(at),
                 Some(_) => {}
             }
         }
+        if !self.existed {
+            return;
+        }
         let wanted: Vec<usize> = set_unread.iter().copied().chain(known..self.fields.len()).collect();
-        if !self.existed || wanted.is_empty() {
+        if wanted.is_empty() {
             return;
         }
         let names: Vec<&str> = wanted.iter().map(|&at| self.fields[at].name.as_ref()).collect();
         let mut values = Vec::with_capacity(names.len());
         store.hash_get(self.slot, &names, &mut values);
         for (at, value) in wanted.into_iter().zip(values) {
-            let field = &mut self.fields[at];
-            field.stored = value.into();
             // What the command has set meanwhile stays set.
-            if at >= known {
-                field.now = value.map(Cow::Borrowed);
-            }
+            self.fields[at].stored = value.into();
         }
     }
 
     /// The value of a field that was loaded or set.
-    pub fn get(&self, name: &str) -> Option<&Text<'a>> {
-        self.fields[self.position(name)?].now.as_ref()
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.fields[self.position(name)?].value()
     }
 
     /// Whether a field differs from what is stored.
     pub fn is_changed(&self, name: &str) -> bool {
-        self.position(name).is_some_and(|at| self.fields[at].stored != self.fields[at].now.as_deref().into())
+        self.position(name).is_some_and(|at| self.fields[at].stored != self.fields[at].value().into())
     }
 
     /// Fields that the hash did not have and has now.
     pub fn added(&self) -> u64 {
-        self.fields.iter().filter(|field| field.stored == Stored::Absent && field.now.is_some()).count() as u64
+        self.fields.iter().filter(|field| field.stored == Stored::Absent && field.value().is_some()).count() as u64
     }
 
     /// A stored text.
@@ -201,7 +241,7 @@ impl<'a> Record<'a> {
     /// A refusal for a stored value that we cannot have written.
     #[cold]
     pub fn corrupt(&self, name: &str, expected: &str) -> Refusal {
-        let value = self.get(name).map_or(String::from("nothing"), |value| quoted(value));
+        let value = self.get(name).map_or(String::from("nothing"), quoted);
         Code::Corrupt.because(format!("stored field {name} must be {expected}, not {value}"))
     }
 
@@ -211,11 +251,11 @@ impl<'a> Record<'a> {
         let value = value.into().0;
         self.changed = true;
         match self.position(&name) {
-            Some(at) => self.fields[at].now = Some(value),
+            Some(at) => self.fields[at].now = Now::Set(value),
             None => {
                 let is_known = self.is_whole || !self.existed;
                 let stored = if is_known { Stored::Absent } else { Stored::Unread };
-                self.push(Field::new(name, stored, Some(value)));
+                self.push(Field::new(name, stored, Now::Set(value)));
             }
         }
     }
@@ -223,8 +263,8 @@ impl<'a> Record<'a> {
     /// Takes a loaded field away.
     pub fn remove(&mut self, name: &str) {
         if let Some(at) = self.position(name) {
-            self.changed |= self.fields[at].now.is_some();
-            self.fields[at].now = None;
+            self.changed |= self.fields[at].value().is_some();
+            self.fields[at].now = Now::Removed;
         }
     }
 
@@ -246,8 +286,8 @@ impl<'a> Record<'a> {
         let mut patch = HashPatch { slot: self.slot, set, delete: Vec::new() };
         for field in self.fields {
             match (field.stored, field.now) {
-                (stored, Some(now)) if stored != Stored::Value(&now) => patch.set.push((field.name, now)),
-                (Stored::Value(_), None) => patch.delete.push(field.name),
+                (stored, Now::Set(now)) if stored != Stored::Value(&now) => patch.set.push((field.name, now)),
+                (Stored::Value(_), Now::Removed) => patch.delete.push(field.name),
                 _ => {}
             }
         }
@@ -255,28 +295,26 @@ impl<'a> Record<'a> {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        match self.places.is_empty() {
-            true => {
-                let tag = tag(name);
-                let is_it = |field: &Field<'_>| field.tag == tag && field.name == name;
-                let next = self.next.get();
-                let at = match self.fields.get(next).is_some_and(is_it) {
-                    true => next,
-                    false => self.fields.iter().position(is_it)?,
-                };
-                self.next.set(at + 1);
-                Some(at)
+        if !self.places.is_empty() {
+            return self.places.get(name).copied();
+        }
+        let tag = tag(name);
+        let is_it = |field: &Field<'_>| field.tag == tag && field.name == name;
+        match self.hints.get(tag) {
+            Hints::NONE => None,
+            hint => {
+                let hinted = usize::from(hint) - 1;
+                match self.fields.get(hinted).is_some_and(is_it) {
+                    true => Some(hinted),
+                    false => self.fields.iter().position(is_it),
+                }
             }
-            false => self.places.get(name).copied(),
         }
     }
 
     fn push(&mut self, field: Field<'a>) {
+        self.hints.add(field.tag, self.fields.len());
         self.fields.push(field);
-        self.note_places();
-    }
-
-    fn note_places(&mut self) {
         if self.fields.len() > FIELDS_SCANNED {
             let unnoted = self.fields.iter().enumerate().skip(self.places.len());
             self.places.extend(unnoted.map(|(at, field)| (field.name.clone(), at)));

@@ -29,9 +29,10 @@ pub trait Store<'a> {
     /// The values of `fields` of a hash, in their order, into `values` (cleared first).
     fn hash_get(&self, slot: Slot, fields: &[&str], values: &mut Vec<Option<&'a [u8]>>);
 
-    /// Every field of a hash, when it is small enough that reading all of it costs no more than looking a few
-    /// fields up, as it does where Redis keeps a hash as a list. `None` for any other, and for no hash.
-    fn hash_all(&self, slot: Slot) -> Option<Vec<(&'a [u8], &'a [u8])>>;
+    /// Calls `visit` with every field of a hash, when it is small enough that reading all of it costs no more than
+    /// looking a few fields up, as it does where Redis keeps a hash as a list. `false` for any other, and for no hash.
+    /// A field whose name is not UTF-8 is not ours, and no event can name it: it is left out.
+    fn hash_all(&self, slot: Slot, visit: &mut dyn FnMut(&'a str, &'a [u8])) -> bool;
 
     /// The id of the newest entry of a stream.
     fn newest_id(&self, slot: Slot) -> Option<StreamId>;

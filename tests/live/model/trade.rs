@@ -148,7 +148,7 @@ pub fn range(memory: &Memory, words: &[String]) -> Outcome<Said> {
 pub fn stats(memory: &Memory) -> Outcome<Said> {
     let (view, scope) = (View::of(memory), memory.scope());
     let log = view.open(Key::Log)?;
-    let journal = Journal::open(&view, scope, log, || view.open(Key::Last), memory.journal.as_ref(), None)?;
+    let journal = Journal::open(&view, scope, log, || view.open(Key::Last), memory.journal.as_deref(), None)?;
     let types: BTreeMap<String, _> = match scope {
         Scope::Stream(_) => stream::tails(&view, &journal)?,
         Scope::Symbol(_) => journal.types().into_iter().map(|(name, tail)| (name.to_owned(), tail)).collect(),

@@ -82,17 +82,17 @@ impl Journal {
         last: impl FnOnce() -> Outcome<Slot>,
         remembered: Option<&Journal>,
         wanted: Option<EventName<'_>>,
-    ) -> Outcome<Journal> {
+    ) -> Outcome<Box<Journal>> {
         let newest = store.newest_id(log);
         match remembered {
-            Some(journal) if newest == Some(journal.log_id) => Ok(journal.clone()),
+            Some(journal) if newest == Some(journal.log_id) => Ok(Box::new(journal.clone())),
             // Its newest entries were trimmed or deleted; what they told is still true.
             Some(journal) if newest < Some(journal.log_id) && store.last_id(log) == Some(journal.log_id) => {
                 // The hash may not hold what they told yet, and the log cannot tell it again.
-                Ok(Journal { must_flush: true, ..journal.clone() })
+                Ok(Box::new(Journal { must_flush: true, ..journal.clone() }))
             }
             _ => {
-                let mut journal = Journal::empty(scope);
+                let mut journal = Box::new(Journal::empty(scope));
                 let read = journal.read(store, log, Record::new(store, last()?), newest, wanted);
                 read.map_err(|refusal| refusal.within(&Key::Last.name(scope)))?;
                 Ok(journal)

@@ -82,12 +82,13 @@ impl<'a> Store<'a> for View<'a> {
     }
 
     /// As a server would, for hashes of up to 20 fields: both ways of reading are to be tried.
-    fn hash_all(&self, slot: Slot) -> Option<Vec<(&'a [u8], &'a [u8])>> {
+    fn hash_all(&self, slot: Slot, visit: &mut dyn FnMut(&'a str, &'a [u8])) -> bool {
         match self.value(slot) {
             Some(Value::Hash(hash)) if hash.len() <= 20 => {
-                Some(hash.iter().map(|(field, value)| (field.as_bytes(), value.as_slice())).collect())
+                hash.iter().for_each(|(field, value)| visit(field, value));
+                true
             }
-            _ => None,
+            _ => false,
         }
     }
 

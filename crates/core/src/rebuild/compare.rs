@@ -151,14 +151,14 @@ impl<'a, S: Audit<'a>> Comparison<'_, S> {
         Ok(repair)
     }
 
-    fn stored_journal(&self) -> Outcome<Outcome<Journal>> {
+    fn stored_journal(&self) -> Outcome<Outcome<Box<Journal>>> {
         let (log, last) = (self.store.open(Key::Log)?, self.store.open(Key::Last)?);
         Ok(Journal::open(self.store, Scope::Symbol(self.symbol), log, || Ok(last), None, None))
     }
 
     /// Whether the log holds all that the symbol ever had. `last` knows how many events there were: a log that
     /// somebody copied or made anew has fewer.
-    fn is_whole(&self, stored: &Outcome<Journal>) -> bool {
+    fn is_whole(&self, stored: &Outcome<Box<Journal>>) -> bool {
         let ever = stored.as_ref().map_or(0, |stored| stored.types().iter().map(|(_, tail)| tail.count).sum());
         self.reach == Reach::Whole && self.added > 0 && ever <= self.added
     }

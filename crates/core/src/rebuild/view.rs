@@ -117,10 +117,17 @@ impl<'a> Store<'a> for View<'a> {
         values.extend(fields.iter().map(|field| hash?.get(field.as_bytes())));
     }
 
-    fn hash_all(&self, slot: Slot) -> Option<Vec<(&'a [u8], &'a [u8])>> {
-        match self.fields(slot)? {
-            fields @ Fields::Packed { .. } => Some(fields.iter().collect()),
-            Fields::Map(_) => None,
+    fn hash_all(&self, slot: Slot, visit: &mut dyn FnMut(&'a str, &'a [u8])) -> bool {
+        match self.fields(slot) {
+            Some(fields @ Fields::Packed { .. }) => {
+                for (name, value) in fields.iter() {
+                    if let Ok(name) = std::str::from_utf8(name) {
+                        visit(name, value);
+                    }
+                }
+                true
+            }
+            Some(Fields::Map(_)) | None => false,
         }
     }
 
