@@ -70,16 +70,3 @@ fn run_course(client: &mut Client) {
         client.run(*command);
     }
 }
-
-/// Runs a rebuild of `S` to its end; gives how many of what it compared differed.
-#[track_caller]
-fn rebuild(client: &mut Client, options: &str) -> String {
-    let mut from = String::new();
-    loop {
-        let reply = client.map(format!("TRADE.REBUILD S {from} {options}"));
-        if reply["next"] == "0" {
-            return reply["differing"].clone();
-        }
-        from = format!("FROM {}", reply["next"]);
-    }
-}

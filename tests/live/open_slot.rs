@@ -169,7 +169,7 @@ fn assert_read_anew(cluster: &Cluster, symbol: &str, move_slot: &dyn Fn(u16, usi
     first.run(format!("TRADE.PUBLISH {symbol} trade.executed {{}}"));
     assert_eq!(reported(&mut first), "999");
     move_slot(slot, 1);
-    second.run(format!("TRADE.REBUILD {symbol}"));
+    second.rebuild(symbol, &[]);
     assert_eq!(reported(&mut second), "5");
     move_slot(slot, 0);
     assert_eq!(reported(&mut first), "5");

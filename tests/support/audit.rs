@@ -83,7 +83,7 @@ fn examine(symbol: &str, promised: &Promised, client: &mut Client, findings: &mu
         let wanted = |open: &String| usize::from(candles.contains(open));
         findings.doubled += told.iter().map(|(open, entries)| entries.len() - wanted(open)).sum::<usize>();
     }
-    findings.differing += differences(symbol, client);
+    findings.differing += client.rebuild(symbol, &["DRYRUN"]).0["differing"];
 }
 
 /// The entries of a stream by one of their fields.
@@ -129,22 +129,5 @@ fn string(value: &Value) -> String {
     match value {
         Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         other => panic!("not a string: {}", text(other)),
-    }
-}
-
-/// What `TRADE.REBUILD DRYRUN` says that differs, over all its slices.
-fn differences(symbol: &str, client: &mut Client) -> i64 {
-    let mut next = "0".to_owned();
-    loop {
-        let mut command = vec!["TRADE.REBUILD", symbol];
-        if next != "0" {
-            command.extend(["FROM", &next]);
-        }
-        command.push("DRYRUN");
-        let reply = client.map(&command);
-        next.clone_from(&reply["next"]);
-        if next == "0" {
-            return reply["differing"].parse().expect("a number");
-        }
     }
 }

@@ -3,7 +3,7 @@
 
 use redis::Value;
 
-use super::{rebuild, run_course, READS};
+use super::{run_course, READS};
 use crate::support::{text, Client, Options, Server, Stop};
 
 /// Each key in its largest form from the first element on, and everything that watches switched on.
@@ -139,9 +139,9 @@ fn the_form_of_keys_makes_no_difference() {
         check_same(settings[0], &replies(&server), &wanted);
         replica.catch_up_with(&server);
         assert_eq!(replica.digest(), server.digest(), "{}", settings[0]);
-        assert_eq!(rebuild(&mut client, "DRYRUN"), "0", "{}", settings[0]);
+        assert_eq!(client.rebuild("S", &["DRYRUN"]).0["differing"], 0, "{}", settings[0]);
         client.run("UNLINK trade:{S}:order:wide150 trade:{S}:orders:open trade:{S}:fills:open");
-        assert_ne!(rebuild(&mut client, ""), "0", "{}", settings[0]);
+        assert_ne!(client.rebuild("S", &[]).0["differing"], 0, "{}", settings[0]);
         check_same(settings[0], &replies(&server), &wanted);
         // Loaded again, with the settings that all others have.
         server.restart(Stop::Kill, options(&[]));
@@ -161,8 +161,8 @@ fn a_setting_may_change_while_it_runs() {
         {
             client.run(format!(r#"TRADE.PUBLISH S {event_type} '{{"order_id":"{at}"{rest}}}' ID {event_type}{at}"#));
         }
-        assert_eq!(rebuild(&mut client, "DRYRUN"), "0", "{entries}");
+        assert_eq!(client.rebuild("S", &["DRYRUN"]).0["differing"], 0, "{entries}");
     }
     client.run("DEBUG RELOAD");
-    assert_eq!(rebuild(&mut client, "DRYRUN"), "0");
+    assert_eq!(client.rebuild("S", &["DRYRUN"]).0["differing"], 0);
 }
