@@ -8,7 +8,8 @@ use std::thread::{self, JoinHandle};
 use redis::Value;
 
 use crate::support::{
-    audit, text, wait_until, Address, Client, Listener, Load, Options, Safety, Server, Stop, ToMaster, KEEP_ALL,
+    audit, text, wait_until, Address, Client, Hearing, Listener, Load, Options, Safety, Server, Stop, ToMaster,
+    KEEP_ALL,
 };
 use crate::twin::expiries;
 
@@ -309,7 +310,8 @@ fn what_is_remembered_goes_with_the_data() {
     let symbols = ["XAUUSD", "EURUSD"].map(str::to_owned);
     let load = Load::start(&symbols, Safety::Replied, || Box::new(ToMaster::new(&address)));
     let mut operator = master.client();
-    for command in ["SWAPDB 0 1", "SWAPDB 0 1", "FLUSHDB", "FLUSHALL ASYNC", "FLUSHALL SYNC"] {
+    let commands = ["SWAPDB 0 1", "SWAPDB 0 1", "FLUSHDB", "FLUSHALL ASYNC", "FLUSHALL SYNC"];
+    for command in commands {
         load.await_more(200);
         operator.run(command);
     }
@@ -323,7 +325,9 @@ fn what_is_remembered_goes_with_the_data() {
     for listener in listeners {
         let hearing = listener.stop().check(&master);
         println!("{hearing}");
-        assert!(hearing.is_sound(), "{hearing}");
+        // Within one millisecond, the ids of a log begin anew when what it had is gone.
+        assert!(hearing.repeated <= commands.len() * symbols.len(), "{hearing}");
+        assert!(Hearing { repeated: 0, ..hearing }.is_sound(), "{hearing}");
     }
 }
 
