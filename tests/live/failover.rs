@@ -242,7 +242,7 @@ fn the_journal_of_a_lost_history_is_not_believed() {
     assert_eq!(told.len(), 2, "a repeat and two that are new: {told:?}");
     assert_eq!(told[0]["prev_id"], "9000000000000-1");
     assert_eq!(told[1]["prev_id"], executed.as_str());
-    assert_eq!(client.map("TRADE.REBUILD S DRYRUN")["differing"], "0");
+    assert_eq!(client.rebuild("S", &["DRYRUN"])["differing"], 0);
 }
 
 /// What it folded of the lost history would be written as if it had happened.

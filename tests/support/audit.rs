@@ -83,7 +83,7 @@ fn examine(symbol: &str, promised: &Promised, client: &mut Client, findings: &mu
         let wanted = |open: &String| usize::from(candles.contains(open));
         findings.doubled += told.iter().map(|(open, entries)| entries.len() - wanted(open)).sum::<usize>();
     }
-    findings.differing += client.rebuild(symbol, &["DRYRUN"]).0["differing"];
+    findings.differing += client.rebuild(symbol, &["DRYRUN"])["differing"];
 }
 
 /// The entries of a stream by one of their fields.

@@ -140,11 +140,11 @@ impl Client {
         }
     }
 
-    /// Runs TRADE.REBUILD of a symbol to its end, slice by slice; gives the numbers that it came to, and in how many calls.
+    /// Runs TRADE.REBUILD of a symbol to its end, slice by slice; gives the numbers that it came to.
     #[track_caller]
-    pub fn rebuild(&mut self, symbol: &str, options: &[&str]) -> (BTreeMap<String, i64>, usize) {
+    pub fn rebuild(&mut self, symbol: &str, options: &[&str]) -> BTreeMap<String, i64> {
         let mut next = None::<String>;
-        for calls in 1.. {
+        loop {
             let from = next.iter().flat_map(|next| ["FROM", next]);
             let command: Vec<_> =
                 ["TRADE.REBUILD", symbol].into_iter().chain(from).chain(options.iter().copied()).collect();
@@ -152,10 +152,9 @@ impl Client {
             next = reply.remove("next").filter(|next| next != "0");
             if next.is_none() {
                 let number = |value: String| value.parse().expect("a number");
-                return (reply.into_iter().map(|(name, value)| (name, number(value))).collect(), calls);
+                return reply.into_iter().map(|(name, value)| (name, number(value))).collect();
             }
         }
-        unreachable!("a rebuild ends")
     }
 
     /// The names of keys that a pattern covers, which must be UTF-8.

@@ -97,9 +97,8 @@ impl Cluster {
         if !is_up || is_replica && !node.has_its_master() {
             return None;
         }
-        // <id> <address> <flags> <master> <ping> <pong> <epoch> <link> <slots>; the times and epochs are no matter.
-        let Ok(Value::BulkString(told)) = client.try_reply("CLUSTER NODES") else { return None };
-        let told = String::from_utf8_lossy(&told);
+        // The times and epochs are no matter.
+        let told = told_nodes(&mut client)?;
         let mut view = Vec::new();
         for line in told.lines() {
             let words: Vec<_> = line.split(' ').collect();
@@ -196,10 +195,8 @@ impl Cluster {
     #[track_caller]
     pub fn await_epoch(&self, of: usize) {
         let id = self.id(of);
-        // <id> <address> <flags> <master> <ping> <pong> <epoch> ...
         let epoch_by = |node: usize| {
-            let Ok(Value::BulkString(told)) = self.client(node).try_reply("CLUSTER NODES") else { return None };
-            let told = String::from_utf8_lossy(&told);
+            let told = told_nodes(&mut self.client(node))?;
             let epoch = told.lines().find(|line| line.starts_with(id))?.split(' ').nth(6)?;
             epoch.parse::<u64>().ok()
         };
@@ -298,4 +295,11 @@ pub fn slot_map(client: &mut Client) -> Option<Vec<Range>> {
         Some(Range { first: number(&parts[0])?, last: number(&parts[1])?, port: number(master.get(1)?)? })
     };
     ranges.iter().map(range).collect()
+}
+
+/// What a node tells of all nodes, a line each: <id> <address> <flags> <master> <ping> <pong> <epoch> <link> <slots>. None
+/// when it does not tell.
+fn told_nodes(client: &mut Client) -> Option<String> {
+    let Ok(Value::BulkString(told)) = client.try_reply("CLUSTER NODES") else { return None };
+    Some(String::from_utf8_lossy(&told).into_owned())
 }

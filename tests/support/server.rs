@@ -441,10 +441,7 @@ fn free_port() -> u16 {
 /// Whether process `pid` answers on the port, has loaded its data and, as a replica, is in sync. The
 /// process matters: on a port that was taken, the other one answers.
 fn is_ready(port: u16, pid: u32, options: &Options) -> bool {
-    let client = Client::connect(port, Client::settings(ProtocolVersion::RESP2));
-    let Ok(redis::Value::BulkString(info)) = client.and_then(|mut client| client.try_reply("INFO")) else {
-        return false;
-    };
+    let Ok(redis::Value::BulkString(info)) = ask_info(port) else { return false };
     let info = String::from_utf8_lossy(&info);
     let is = |field: &str, value: &str| info_field(&info, field).as_deref() == Some(value);
     is("process_id", &pid.to_string())
@@ -456,9 +453,7 @@ fn is_ready(port: u16, pid: u32, options: &Options) -> bool {
 /// replica says before that it is in sync; meanwhile its master counts no looks at keys (OBJECT FREQ), and has all that
 /// is behind it wait. A master that answers only who has logged in is not asked.
 fn sends_all(master: u16, replica: u16) -> bool {
-    let told =
-        Client::connect(master, Client::settings(ProtocolVersion::RESP2)).and_then(|mut it| it.try_reply("INFO"));
-    match told {
+    match ask_info(master) {
         Ok(redis::Value::BulkString(info)) => {
             let info = String::from_utf8_lossy(&info);
             info_field(&info, "rdb_bgsave_in_progress").as_deref() == Some("0")
@@ -467,6 +462,10 @@ fn sends_all(master: u16, replica: u16) -> bool {
         Ok(redis::Value::ServerError(error)) => error.code() == "NOAUTH",
         _ => false,
     }
+}
+
+fn ask_info(port: u16) -> redis::RedisResult<redis::Value> {
+    Client::connect(port, Client::settings(ProtocolVersion::RESP2))?.try_reply("INFO")
 }
 
 fn info_field(info: &str, field: &str) -> Option<String> {

@@ -139,9 +139,9 @@ fn the_form_of_keys_makes_no_difference() {
         check_same(settings[0], &replies(&server), &wanted);
         replica.catch_up_with(&server);
         assert_eq!(replica.digest(), server.digest(), "{}", settings[0]);
-        assert_eq!(client.rebuild("S", &["DRYRUN"]).0["differing"], 0, "{}", settings[0]);
+        assert_eq!(client.rebuild("S", &["DRYRUN"])["differing"], 0, "{}", settings[0]);
         client.run("UNLINK trade:{S}:order:wide150 trade:{S}:orders:open trade:{S}:fills:open");
-        assert_ne!(client.rebuild("S", &[]).0["differing"], 0, "{}", settings[0]);
+        assert_ne!(client.rebuild("S", &[])["differing"], 0, "{}", settings[0]);
         check_same(settings[0], &replies(&server), &wanted);
         // Loaded again, with the settings that all others have.
         server.restart(Stop::Kill, options(&[]));
@@ -161,8 +161,8 @@ fn a_setting_may_change_while_it_runs() {
         {
             client.run(format!(r#"TRADE.PUBLISH S {event_type} '{{"order_id":"{at}"{rest}}}' ID {event_type}{at}"#));
         }
-        assert_eq!(client.rebuild("S", &["DRYRUN"]).0["differing"], 0, "{entries}");
+        assert_eq!(client.rebuild("S", &["DRYRUN"])["differing"], 0, "{entries}");
     }
     client.run("DEBUG RELOAD");
-    assert_eq!(client.rebuild("S", &["DRYRUN"]).0["differing"], 0);
+    assert_eq!(client.rebuild("S", &["DRYRUN"])["differing"], 0);
 }
