@@ -187,7 +187,7 @@ impl<'a> Line<'a> {
 
     fn nested(&mut self, name: &str) -> Option<&'a str> {
         match self.take(name)? {
-            Value::Nested(text) => Some(text),
+            Value::Nested { text, .. } => Some(text),
             _ => None,
         }
     }
@@ -205,6 +205,6 @@ fn scalar(value: Value<'_>) -> Option<Text<'_>> {
     match value {
         Value::String(text) => Some(text),
         Value::Number(text) => Some(text.into()),
-        Value::Null | Value::Bool(_) | Value::Nested(_) => None,
+        Value::Null | Value::Bool(_) | Value::Nested { .. } => None,
     }
 }

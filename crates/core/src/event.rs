@@ -15,8 +15,6 @@ use crate::time::{self, Millis};
 pub struct Event<'a, T = EventType> {
     /// Its type.
     pub event_type: T,
-    /// Its data, as the caller wrote it.
-    pub data: &'a [u8],
     object: Object<'a>,
 }
 
@@ -49,12 +47,17 @@ impl<'a, T: Named> Event<'a, T> {
     /// # Errors
     /// TOOBIG, BADJSON.
     pub fn scan(event_type: T, data: &'a [u8], max_size: usize) -> Outcome<Event<'a, T>> {
-        Ok(Event { event_type, data, object: scan_object("data", data, max_size)? })
+        Ok(Event { event_type, object: scan_object("data", data, max_size)? })
+    }
+
+    /// Its data, as the caller wrote it.
+    pub fn data(&self) -> &'a str {
+        self.object.text
     }
 
     /// The same for two texts of the same content: type and data.
     pub fn digest(&self) -> u64 {
-        self.object.digest ^ self.event_type.digest()
+        self.object.digest() ^ self.event_type.digest()
     }
 
     /// The members that have a value, with the text under which it is stored. `null` is no value.
@@ -212,7 +215,7 @@ fn stored_text<'a>(value: &Value<'a>) -> Option<Cow<'a, str>> {
         Value::Null => return None,
         Value::Bool(true) => Cow::Borrowed("true"),
         Value::Bool(false) => Cow::Borrowed("false"),
-        Value::Number(text) | Value::Nested(text) => Cow::Borrowed(text),
+        Value::Number(text) | Value::Nested { text, .. } => Cow::Borrowed(text),
         Value::String(text) => text.clone(),
     })
 }

@@ -1,4 +1,4 @@
-//! One pass over an event's data: members as they were written, and a digest of the content.
+//! One pass over an event's data: members as they were written, and what a digest of the content is made of.
 
 mod digest;
 mod plain;
@@ -21,11 +21,22 @@ pub const MAX_DEPTH: usize = 64;
 /// The members of a JSON object, borrowed from its text.
 #[derive(Debug)]
 pub struct Object<'a> {
+    /// All of the text, as written.
+    pub text: &'a str,
     /// In the order of the text; names are unique.
     pub members: Vec<Member<'a>>,
+}
+
+impl Object<'_> {
     /// The same for two texts that are the same data: member order at every level, white space and the way a
     /// string is escaped do not count; the text of a number does.
-    pub digest: u64,
+    pub fn digest(&self) -> u64 {
+        let members = self.members.iter().map(|member| (digest::name(&member.name), member));
+        let mut members: Vec<_> = members.collect();
+        // The scanner's order of a nested object's.
+        members.sort_unstable_by(|(a, first), (b, second)| a.cmp(b).then_with(|| first.name.cmp(&second.name)));
+        digest::object(members.iter().map(|(name, member)| (*name, digest::value(&member.value))))
+    }
 }
 
 /// One member.
@@ -37,7 +48,7 @@ pub struct Member<'a> {
     pub value: Value<'a>,
 }
 
-/// A member's value; what is nested stays text.
+/// A member's value; what is nested stays text, and is not scanned again for its digest.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
     /// `null`.
@@ -48,8 +59,13 @@ pub enum Value<'a> {
     Number(&'a str),
     /// A string, unescaped.
     String(Cow<'a, str>),
-    /// An object or an array, as written.
-    Nested(&'a str),
+    /// An object or an array.
+    Nested {
+        /// As written.
+        text: &'a str,
+        /// What it is in a digest.
+        digest: u64,
+    },
 }
 
 /// What is wrong with a text, and at which byte of it.

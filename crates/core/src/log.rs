@@ -237,8 +237,7 @@ impl<'s, 'a, S: Store<'a>> Log<'s, 'a, S> {
                 scope: self.scope,
                 happened_at,
                 published_at: self.clock.now,
-                // Scanned as JSON, so it is UTF-8.
-                data: std::str::from_utf8(event.data).unwrap_or("null"),
+                data: event.data(),
                 source: labels.source,
                 correlation_id: labels.correlation_id,
                 event_id: labels.event_id,
@@ -249,7 +248,7 @@ impl<'s, 'a, S: Store<'a>> Log<'s, 'a, S> {
             self.messages.push(Message { topic: Topic::Event(event_type), body: content.to_json() });
         }
         let receipt = Receipt { id, outcome: judged.outcome, entity: judged.entity };
-        self.entries.push(LogEntry { id, fields: entry_fields(event_type, event.data, labels, happened_at, judged) });
+        self.entries.push(LogEntry { id, fields: entry_fields(event_type, event.data(), labels, happened_at, judged) });
         self.journal.append(event_type, id);
         self.receipts.push(receipt);
         Ok(receipt)
@@ -294,7 +293,7 @@ impl<'s, 'a, S: Store<'a>> Log<'s, 'a, S> {
 /// The entry as the log keeps it: `type data ts`, then what there is of the rest.
 fn entry_fields<'a>(
     event_type: EventName<'a>,
-    data: &'a [u8],
+    data: &'a str,
     labels: &CheckedLabels<'a>,
     happened_at: Millis,
     judged: Judged,
@@ -302,7 +301,7 @@ fn entry_fields<'a>(
     let mut fields: Vec<(Name<'a>, Text<'a>)> = Vec::with_capacity(8);
     let mut push = |name: &'static str, value| fields.push((Cow::Borrowed(name), value));
     push("type", Cow::Borrowed(event_type.as_str().as_bytes()));
-    push("data", Cow::Borrowed(data));
+    push("data", Cow::Borrowed(data.as_bytes()));
     push("ts", Cow::Owned(itoa::Buffer::new().format(happened_at).as_bytes().to_vec()));
     let labels = [("source", labels.source), ("correlation_id", labels.correlation_id), ("event_id", labels.event_id)];
     for (name, text) in labels {

@@ -58,6 +58,6 @@ fn member(object: &str, name: &str) -> Option<String> {
     match members.into_iter().find(|member| member.name == name)?.value {
         Value::String(text) => Some(text.into_owned()),
         Value::Number(text) => Some(text.to_owned()),
-        Value::Null | Value::Bool(_) | Value::Nested(_) => None,
+        Value::Null | Value::Bool(_) | Value::Nested { .. } => None,
     }
 }

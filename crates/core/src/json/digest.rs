@@ -9,10 +9,12 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::Value;
+
 // Arbitrary: the first bits of the fraction of pi.
-pub(super) const NULL: u64 = 0x243f_6a88_85a3_08d3;
-pub(super) const FALSE: u64 = 0x1319_8a2e_0370_7344;
-pub(super) const TRUE: u64 = 0xa409_3822_299f_31d0;
+const NULL: u64 = 0x243f_6a88_85a3_08d3;
+const FALSE: u64 = 0x1319_8a2e_0370_7344;
+const TRUE: u64 = 0xa409_3822_299f_31d0;
 const NUMBER: u64 = 0x082e_fa98_ec4e_6c89;
 const STRING: u64 = 0x4528_21e6_38d0_1377;
 const ARRAY: u64 = 0xbe54_66cf_34e9_0c6c;
@@ -24,16 +26,17 @@ pub(super) fn name(text: &str) -> u64 {
     xxh3_64(text.as_bytes())
 }
 
-/// A number, by its text.
+/// A value: a number by its text, a string by its content.
 #[inline]
-pub(super) fn number(text: &str) -> u64 {
-    xxh3_64(text.as_bytes()) ^ NUMBER
-}
-
-/// A string, by its content.
-#[inline]
-pub(super) fn string(text: &str) -> u64 {
-    xxh3_64(text.as_bytes()) ^ STRING
+pub(super) fn value(value: &Value<'_>) -> u64 {
+    match value {
+        Value::Null => NULL,
+        Value::Bool(false) => FALSE,
+        Value::Bool(true) => TRUE,
+        Value::Number(text) => xxh3_64(text.as_bytes()) ^ NUMBER,
+        Value::String(text) => xxh3_64(text.as_bytes()) ^ STRING,
+        Value::Nested { digest, .. } => *digest,
+    }
 }
 
 /// An array, from the hashes of its elements, in their order.

@@ -1,4 +1,4 @@
-//! The scanner: grammar, limits, and what a value is in the digest, in one pass.
+//! The scanner: grammar and limits, in one pass, and what a nested value is in the digest.
 
 use std::borrow::Cow;
 
@@ -33,6 +33,10 @@ trait Members<'a> {
 
     /// The place of the next member.
     fn next(&mut self) -> &mut Member<'a>;
+
+    /// What a member's value is in the digest of the object; of no meaning where the members are kept, as who wants
+    /// the digest of these has it made of them.
+    fn value_hash(value: &Value<'a>) -> u64;
 }
 
 impl<'a> Members<'a> for Vec<Member<'a>> {
@@ -44,6 +48,10 @@ impl<'a> Members<'a> for Vec<Member<'a>> {
         self.push(BLANK);
         &mut self[place]
     }
+
+    fn value_hash(_: &Value<'a>) -> u64 {
+        0
+    }
 }
 
 /// Those of a nested object: one place for all.
@@ -54,6 +62,10 @@ impl<'a> Members<'a> for Unkept<'a> {
 
     fn next(&mut self) -> &mut Member<'a> {
         &mut self.0
+    }
+
+    fn value_hash(value: &Value<'a>) -> u64 {
+        digest::value(value)
     }
 }
 
@@ -86,62 +98,55 @@ impl<'a> Scanner<'a> {
             return self.fail("expected an object");
         }
         let mut members = Vec::with_capacity(USUAL_MEMBERS);
-        let digest = self.object(1, &mut members)?;
+        self.object(1, &mut members)?;
+        self.order_members(0)?;
         self.skip_space();
         if self.at < self.text.len() {
             return self.fail("text after the object");
         }
-        Ok(Object { members, digest })
+        Ok(Object { text: self.text, members })
     }
 
-    /// Puts the value that begins here into `out`, and returns its hash; `depth` is that of an object or array,
-    /// if it is one.
+    /// Puts the value that begins here into `out`; `depth` is that of an object or array, if it is one.
     #[inline(always)]
-    fn value(&mut self, depth: usize, out: &mut Value<'a>) -> Scan<u64> {
-        let start = self.at;
-        match self.peek() {
-            Some(b'"') => {
-                let string = self.string()?;
-                let hash = digest::string(&string);
-                *out = Value::String(string);
-                Ok(hash)
-            }
-            Some(b'-' | b'0'..=b'9') => {
-                let number = self.number()?;
-                *out = Value::Number(number);
-                Ok(digest::number(number))
-            }
-            Some(b'{') => {
-                let hash = self.object(depth, &mut Unkept(BLANK))?;
-                *out = Value::Nested(&self.text[start..self.at]);
-                Ok(hash)
-            }
-            Some(b'[') => {
-                let hash = self.array(depth)?;
-                *out = Value::Nested(&self.text[start..self.at]);
-                Ok(hash)
-            }
+    fn value(&mut self, depth: usize, out: &mut Value<'a>) -> Scan<()> {
+        *out = match self.peek() {
+            Some(b'"') => Value::String(self.string()?),
+            Some(b'-' | b'0'..=b'9') => Value::Number(self.number()?),
+            Some(b'{' | b'[') => self.nested(depth)?,
             Some(b't') => {
                 self.literal("true")?;
-                *out = Value::Bool(true);
-                Ok(digest::TRUE)
+                Value::Bool(true)
             }
             Some(b'f') => {
                 self.literal("false")?;
-                *out = Value::Bool(false);
-                Ok(digest::FALSE)
+                Value::Bool(false)
             }
             Some(b'n') => {
                 self.literal("null")?;
-                *out = Value::Null;
-                Ok(digest::NULL)
+                Value::Null
             }
-            _ => self.fail("expected a value"),
-        }
+            _ => return self.fail("expected a value"),
+        };
+        Ok(())
     }
 
-    /// Puts the members of the object that begins here into `members`, and returns its hash.
-    fn object<M: Members<'a>>(&mut self, depth: usize, members: &mut M) -> Scan<u64> {
+    /// The object or array that begins here.
+    fn nested(&mut self, depth: usize) -> Scan<Value<'a>> {
+        let start = self.at;
+        let digest = match self.peek() {
+            Some(b'{') => {
+                let first = self.open_members.len();
+                self.object(depth, &mut Unkept(BLANK))?;
+                self.close_members(first)?
+            }
+            _ => self.array(depth)?,
+        };
+        Ok(Value::Nested { text: &self.text[start..self.at], digest })
+    }
+
+    /// Puts the members of the object that begins here into `members`, and adds them to the open ones.
+    fn object<M: Members<'a>>(&mut self, depth: usize, members: &mut M) -> Scan<()> {
         self.open(depth)?;
         let first = self.open_members.len();
         if !self.skip(b'}') {
@@ -162,7 +167,8 @@ impl<'a> Scanner<'a> {
                     return self.fail("expected ':' after a member's name");
                 }
                 self.skip_space();
-                let value_hash = self.value(depth + 1, &mut member.value)?;
+                self.value(depth + 1, &mut member.value)?;
+                let value_hash = M::value_hash(&member.value);
                 self.open_members.push(Hashed { name: name_hash, value: value_hash, at });
                 self.skip_space();
                 if self.skip(b'}') {
@@ -174,22 +180,24 @@ impl<'a> Scanner<'a> {
                 self.skip_space();
             }
         }
-        self.close_members(first)
+        Ok(())
+    }
+
+    /// Brings the open members from `first` on, which are those of one object, into an order that serves both ends: it
+    /// puts equal names side by side, and it is the same for every order of the members.
+    fn order_members(&mut self, first: usize) -> Scan<()> {
+        let members = &mut self.open_members[first..];
+        members.sort_unstable_by_key(|member| member.name);
+        match members.windows(2).any(|pair| pair[0].name == pair[1].name) {
+            true => order_names(self.text, members),
+            false => Ok(()),
+        }
     }
 
     /// The hash of the object whose members are the open ones from `first` on, and which ends here.
-    ///
-    /// One order serves both ends: it puts equal names side by side, and it is the same for every order of the
-    /// members.
     fn close_members(&mut self, first: usize) -> Scan<u64> {
-        let members = &mut self.open_members[first..];
-        members.sort_unstable_by_key(|member| member.name);
-        if members.windows(2).any(|pair| pair[0].name == pair[1].name) {
-            order_names(self.text, members)?;
-        }
-        let hash = digest::object(members.iter().map(|member| (member.name, member.value)));
-        self.open_members.truncate(first);
-        Ok(hash)
+        self.order_members(first)?;
+        Ok(digest::object(self.open_members.drain(first..).map(|member| (member.name, member.value))))
     }
 
     fn array(&mut self, depth: usize) -> Scan<u64> {
@@ -198,8 +206,8 @@ impl<'a> Scanner<'a> {
         let mut unkept = Value::Null;
         if !self.skip(b']') {
             loop {
-                let hash = self.value(depth + 1, &mut unkept)?;
-                elements.push(hash);
+                self.value(depth + 1, &mut unkept)?;
+                elements.push(digest::value(&unkept));
                 self.skip_space();
                 if self.skip(b']') {
                     break;

@@ -18,7 +18,7 @@ fn check(text: impl AsRef<[u8]>, expected: &str) {
                 Value::Bool(value) => write!(out, "{separator}{name}={value}"),
                 Value::Number(text) => write!(out, "{separator}{name}=#{text}"),
                 Value::String(text) => write!(out, "{separator}{name}={text:?}"),
-                Value::Nested(text) => write!(out, "{separator}{name}={text}"),
+                Value::Nested { text, .. } => write!(out, "{separator}{name}={text}"),
             }
             .unwrap();
             out
@@ -29,7 +29,7 @@ fn check(text: impl AsRef<[u8]>, expected: &str) {
 }
 
 fn digest(text: &str) -> u64 {
-    parse_object(text.as_bytes()).unwrap().digest
+    parse_object(text.as_bytes()).unwrap().digest()
 }
 
 /// `{"m0":1,"m1":1,…}`, of `count` members.
@@ -210,7 +210,7 @@ fn hostile_texts() {
         assert!(text.len() > SIZE - 32);
         let object = parse_object(text.as_bytes()).unwrap();
         let all = &text[r#"{"a":"#.len()..text.len() - 1];
-        assert_eq!(object.members[0].value, Value::Nested(all));
+        assert!(matches!(object.members[0].value, Value::Nested { text, .. } if text == all));
     }
 
     let twice = "this member's name appears twice";

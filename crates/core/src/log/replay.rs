@@ -104,7 +104,7 @@ impl<'r> Replay<'r> {
             }
             Scope::Stream(_) => EventName::Stream(StreamType::parse(logged.event_type).ok()?.as_str()),
         };
-        json::parse_object(logged.data).ok()?;
+        let data = json::parse_object(logged.data).ok()?;
         let text = std::str::from_utf8;
         let mut content = Content {
             id: logged.id,
@@ -114,7 +114,7 @@ impl<'r> Replay<'r> {
             scope: self.scope,
             happened_at: logged.happened_at?,
             published_at: self.published_at,
-            data: text(logged.data).ok()?,
+            data: data.text,
             source: logged.source.map(text).transpose().ok()?,
             correlation_id: logged.correlation_id.map(text).transpose().ok()?,
             event_id: logged.event_id.map(text).transpose().ok()?,

@@ -94,7 +94,7 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
     /// The same for two triggers of one condition with the same data.
     fn digest(&self, condition: &str, value: &[u8]) -> Outcome<u64> {
         let object = scan_object("VALUE", value, self.settings.max_event_size)?;
-        let parts = [xxh3_64(condition.as_bytes()).to_le_bytes(), object.digest.to_le_bytes()];
+        let parts = [xxh3_64(condition.as_bytes()).to_le_bytes(), object.digest().to_le_bytes()];
         Ok(xxh3_64(parts.as_flattened()))
     }
 
