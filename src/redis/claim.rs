@@ -4,6 +4,7 @@
 
 use std::ffi::{c_int, CStr};
 
+use tradebus_core::hash::hash;
 use tradebus_core::pending::{Pending, Step};
 use tradebus_core::refusal::{Code, Outcome};
 use tradebus_core::store::Slot;
@@ -15,7 +16,7 @@ use super::cell::LockedCell;
 use super::ctx::Ctx;
 use super::keyspace::Keyspace;
 use super::log::warn;
-use super::strings::{hash, RString};
+use super::strings::RString;
 
 /// A consumer group of a stream, for the time of one command.
 pub struct Group<'k, 'a> {

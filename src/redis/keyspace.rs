@@ -7,6 +7,7 @@ use std::ptr;
 use std::rc::Rc;
 
 use redis_module::raw::{self, RedisModuleKey, RedisModuleStreamID, RedisModuleString};
+use tradebus_core::hash::hash;
 use tradebus_core::key::{Key, KeyType, Scope};
 use tradebus_core::log::journal::Journal;
 use tradebus_core::refusal::{Code, Outcome};
@@ -262,7 +263,7 @@ impl<'a> Store<'a> for Keyspace<'a> {
         let mut name = self.name.borrow_mut();
         name.clear();
         key.push_name(self.scope, &mut name);
-        let name_hash = strings::hash(name.as_bytes());
+        let name_hash = hash(name.as_bytes());
         if let Some(slot) = self.keys.borrow().find(name_hash, name.as_bytes()) {
             return Ok(slot);
         }

@@ -10,6 +10,7 @@ use redis_module::raw::RedisModuleString;
 use tradebus_core::channel::{self, Topic};
 use tradebus_core::event_name::EventName;
 use tradebus_core::event_type::EVENT_TYPES;
+use tradebus_core::hash::hash;
 use tradebus_core::key::{Key, Scope};
 use tradebus_core::log::journal::Journal;
 
@@ -141,31 +142,6 @@ impl<V> TwoWayCache<V> {
     fn clear(&mut self) {
         self.sets = Vec::new();
     }
-}
-
-/// Multiply and fold, eight bytes at a time. Collisions cost a cache miss and nothing else, so it needs no
-/// secret.
-pub fn hash(bytes: &[u8]) -> u64 {
-    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |state: u64, word: u64| {
-        let wide = u128::from(state ^ word) * u128::from(MULTIPLIER);
-        (wide as u64) ^ (wide >> 64) as u64
-    };
-    let mut state = bytes.len() as u64 ^ MULTIPLIER;
-    // The last bytes overlap with those before them: to copy a rest of any length takes a call.
-    let last = match (bytes.last_chunk::<8>(), bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        (Some(&last), ..) => {
-            for word in bytes[..bytes.len() - 1].chunks_exact(8).filter_map(<[u8]>::first_chunk) {
-                state = mix(state, u64::from_le_bytes(*word));
-            }
-            u64::from_le_bytes(last)
-        }
-        (None, Some(&first), Some(&last)) => {
-            u64::from(u32::from_le_bytes(first)) << 32 | u64::from(u32::from_le_bytes(last))
-        }
-        _ => bytes.iter().fold(0, |all, &byte| all << 8 | u64::from(byte)),
-    };
-    mix(state, last)
 }
 
 /// Names are few and come at every event; values are many and mostly come once, so they have a cache of their

@@ -23,6 +23,7 @@ pub mod event_type;
 pub mod expression;
 pub mod fill;
 pub mod forming;
+pub mod hash;
 pub mod indicators;
 pub mod instrument;
 pub mod json;

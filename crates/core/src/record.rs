@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::decimal::Decimal;
+use crate::hash::hash;
 use crate::plan::{HashPatch, Name, Text};
 use crate::refusal::{quoted, Code, Outcome, Refusal};
 use crate::store::{Slot, Store};
@@ -32,17 +33,13 @@ const FIELDS_SCANNED: usize = 512;
 
 #[derive(Debug)]
 struct Field<'a> {
-    tag: u64,
+    hash: u64,
     name: Name<'a>,
     stored: Stored<'a>,
     now: Now<'a>,
 }
 
-impl<'a> Field<'a> {
-    fn new(name: Name<'a>, stored: Stored<'a>, now: Now<'a>) -> Field<'a> {
-        Field { tag: tag(&name), name, stored, now }
-    }
-
+impl Field<'_> {
     fn value(&self) -> Option<&[u8]> {
         match (&self.now, self.stored) {
             (Now::Set(value), _) => Some(value),
@@ -52,23 +49,8 @@ impl<'a> Field<'a> {
     }
 }
 
-/// A number that tells most names apart, so that a search compares numbers and, as a rule, one name: the length, the first
-/// bytes and the last ones, which is where `filled_volume` and `filled_value` differ.
-fn tag(name: &str) -> u64 {
-    let bytes = name.as_bytes();
-    let halves = |first: &[u8; 4], last: &[u8; 4]| {
-        u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
-    };
-    let ends = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>(), bytes.first_chunk::<4>()) {
-        (Some(first), Some(last), _) => u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29),
-        (_, _, Some(first)) => halves(first, bytes.last_chunk::<4>().unwrap_or(first)),
-        _ => bytes.iter().fold(0, |all, &byte| all << 8 | u64::from(byte)),
-    };
-    ends ^ (bytes.len() as u64) << 56
-}
-
-/// Where to look for a tag first, by seven bits of it: the place of the first field that has these, so that as a rule
-/// one look finds a field, or that there is none.
+/// Where to look for a name first, by seven bits of its hash: the place of the first field that has these, so that as a
+/// rule one look finds a field, or that there is none.
 #[derive(Debug)]
 struct Hints([u8; 128]);
 
@@ -77,19 +59,19 @@ impl Hints {
     /// Of every place that a hint cannot name.
     const SOMEWHERE: u8 = u8::MAX;
 
-    fn bits(tag: u64) -> usize {
-        (tag.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 57) as usize
+    fn bits(hash: u64) -> usize {
+        (hash >> 57) as usize
     }
 
-    fn add(&mut self, tag: u64, place: usize) {
-        let hint = &mut self.0[Hints::bits(tag)];
+    fn add(&mut self, hash: u64, place: usize) {
+        let hint = &mut self.0[Hints::bits(hash)];
         if *hint == Hints::NONE {
             *hint = u8::try_from(place + 1).unwrap_or(Hints::SOMEWHERE);
         }
     }
 
-    fn get(&self, tag: u64) -> u8 {
-        self.0[Hints::bits(tag)]
+    fn get(&self, hash: u64) -> u8 {
+        self.0[Hints::bits(hash)]
     }
 }
 
@@ -131,7 +113,8 @@ impl<'a> Record<'a> {
             self.fields.reserve(FIELDS_USUAL);
             self.is_whole = self.existed
                 && store.hash_all(self.slot, &mut |name, value| {
-                    self.push(Field::new(Cow::Borrowed(name), Stored::Value(value), Now::AsStored));
+                    let (name, stored) = (Cow::Borrowed(name), Stored::Value(value));
+                    self.push(Field { hash: hash(name.as_bytes()), name, stored, now: Now::AsStored });
                 });
         }
         // Of a record that an earlier event of the command has made, something else may have been read only.
@@ -168,8 +151,9 @@ impl<'a> Record<'a> {
         let known = self.fields.len();
         let mut set_unread = Vec::new();
         for name in names {
-            match self.position(&name) {
-                None => self.push(Field::new(name, Stored::Absent, Now::AsStored)),
+            let hash = hash(name.as_bytes());
+            match self.find(hash, &name) {
+                None => self.push(Field { hash, name, stored: Stored::Absent, now: Now::AsStored }),
                 Some(at) if self.fields[at].stored == Stored::Unread => set_unread.push(at),
                 Some(_) => {}
             }
@@ -191,6 +175,7 @@ impl<'a> Record<'a> {
     }
 
     /// The value of a field that was loaded or set.
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.fields[self.position(name)?].value()
     }
@@ -246,16 +231,20 @@ impl<'a> Record<'a> {
     }
 
     /// Sets a field.
+    #[inline]
     pub fn set(&mut self, name: impl Into<Name<'a>>, value: impl Into<Value<'a>>) {
         let name = name.into();
-        let value = value.into().0;
+        self.set_hashed(hash(name.as_bytes()), name, value.into().0);
+    }
+
+    fn set_hashed(&mut self, hash: u64, name: Name<'a>, value: Text<'a>) {
         self.changed = true;
-        match self.position(&name) {
+        match self.find(hash, &name) {
             Some(at) => self.fields[at].now = Now::Set(value),
             None => {
                 let is_known = self.is_whole || !self.existed;
                 let stored = if is_known { Stored::Absent } else { Stored::Unread };
-                self.push(Field::new(name, stored, Now::Set(value)));
+                self.push(Field { hash, name, stored, now: Now::Set(value) });
             }
         }
     }
@@ -294,13 +283,18 @@ impl<'a> Record<'a> {
         (!patch.set.is_empty() || !patch.delete.is_empty()).then_some(patch)
     }
 
+    /// Inlined, as the hash of a name that stands in the code is computed by the compiler then.
+    #[inline(always)]
     fn position(&self, name: &str) -> Option<usize> {
+        self.find(hash(name.as_bytes()), name)
+    }
+
+    fn find(&self, hash: u64, name: &str) -> Option<usize> {
         if !self.places.is_empty() {
             return self.places.get(name).copied();
         }
-        let tag = tag(name);
-        let is_it = |field: &Field<'_>| field.tag == tag && field.name == name;
-        match self.hints.get(tag) {
+        let is_it = |field: &Field<'_>| field.hash == hash && field.name == name;
+        match self.hints.get(hash) {
             Hints::NONE => None,
             hint => {
                 let hinted = usize::from(hint) - 1;
@@ -313,7 +307,7 @@ impl<'a> Record<'a> {
     }
 
     fn push(&mut self, field: Field<'a>) {
-        self.hints.add(field.tag, self.fields.len());
+        self.hints.add(field.hash, self.fields.len());
         self.fields.push(field);
         if self.fields.len() > FIELDS_SCANNED {
             let unnoted = self.fields.iter().enumerate().skip(self.places.len());
