@@ -115,12 +115,15 @@ impl PartialOrd for Decimal {
 
 impl Ord for Decimal {
     fn cmp(&self, other: &Self) -> Ordering {
+        if self.scale == other.scale {
+            return self.mantissa.cmp(&other.mantissa);
+        }
         if let Some((a, b)) = self.aligned_small(*other) {
             return a.cmp(&b);
         }
         let signs = self.mantissa.signum128().cmp(&other.mantissa.signum128());
-        if signs.is_ne() || self.scale == other.scale {
-            return signs.then_with(|| self.mantissa.cmp(&other.mantissa));
+        if signs.is_ne() {
+            return signs;
         }
         let magnitudes = self.exponent().cmp(&other.exponent()).then_with(|| {
             // Equal exponents: the mantissa of the smaller scale has as many digits fewer as its scale

@@ -4,7 +4,7 @@ use crate::event_name::EventName;
 use crate::json::push_string;
 use crate::key::Scope;
 use crate::stream_id::StreamId;
-use crate::time::{self, Millis};
+use crate::time::{Millis, Rfc3339};
 
 /// What a message says. The data goes in byte for byte.
 #[derive(Clone, Copy, Debug)]
@@ -100,9 +100,12 @@ pub(crate) fn push_ids(id: StreamId, prev_id: StreamId, out: &mut String) {
 
 /// Appends the times of a message, from within the quotes of what is before to within those of the second.
 pub(crate) fn push_times(happened_at: Millis, published_at: Millis, out: &mut String) {
-    for (lead, at) in [(r#"","timestamp":""#, happened_at), (r#"","published_at":""#, published_at)] {
+    let happened = Rfc3339::of(happened_at);
+    // Who tells no time means now.
+    let published = if published_at == happened_at { happened } else { Rfc3339::of(published_at) };
+    for (lead, time) in [(r#"","timestamp":""#, &happened), (r#"","published_at":""#, &published)] {
         out.push_str(lead);
-        time::push_rfc3339(at, out);
+        out.push_str(time.as_str());
     }
 }
 

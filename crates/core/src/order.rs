@@ -145,7 +145,7 @@ pub fn judge<'a, S: Store<'a>>(
         }
         _ => return Ok(Verdict { late: false, merge: Merge::Ignore, status: was.as_str(), open: was.is_open() }),
     }
-    if order.overfill() != before.overfill() && fill.is_some() {
+    if fill.is_some() && order.overfill() != before.overfill() {
         late = true;
     }
     if !existed {

@@ -22,28 +22,41 @@ pub fn parse(text: &str) -> Option<Millis> {
     (0..=MAX).contains(&millis).then_some(millis)
 }
 
-/// Appends `2025-11-17T18:00:00.000Z`. Written digit by digit: chrono's formatter costs more than all else in
-/// a message.
+/// A time as text: `2025-11-17T18:00:00.000Z`.
+#[derive(Clone, Copy, Debug)]
+pub struct Rfc3339([u8; 24]);
+
+impl Rfc3339 {
+    /// Of a time up to [`MAX`]. Written digit by digit: chrono's formatter costs more than all else in a message.
+    pub fn of(millis: Millis) -> Rfc3339 {
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let mut put = |at: usize, digits: usize, mut number: u32| {
+            for place in (at..at + digits).rev() {
+                text[place] = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        };
+        let time = DateTime::from_timestamp_millis(millis.clamp(0, MAX)).unwrap_or_default();
+        put(0, 4, time.year().unsigned_abs());
+        put(5, 2, time.month());
+        put(8, 2, time.day());
+        put(11, 2, time.hour());
+        put(14, 2, time.minute());
+        put(17, 2, time.second());
+        put(20, 3, time.timestamp_subsec_millis());
+        Rfc3339(text)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        // Digits and punctuation only, so it is always UTF-8.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// Appends a time as [`Rfc3339`].
 pub fn push_rfc3339(millis: Millis, out: &mut String) {
-    let Some(time) = DateTime::from_timestamp_millis(millis.clamp(0, MAX)) else {
-        return;
-    };
-    let mut text = *b"0000-00-00T00:00:00.000Z";
-    let mut put = |at: usize, digits: usize, mut number: u32| {
-        for place in (at..at + digits).rev() {
-            text[place] = b'0' + (number % 10) as u8;
-            number /= 10;
-        }
-    };
-    put(0, 4, time.year().unsigned_abs());
-    put(5, 2, time.month());
-    put(8, 2, time.day());
-    put(11, 2, time.hour());
-    put(14, 2, time.minute());
-    put(17, 2, time.second());
-    put(20, 3, time.timestamp_subsec_millis());
-    // Digits and punctuation only, so it is always UTF-8.
-    out.push_str(std::str::from_utf8(&text).unwrap_or_default());
+    out.push_str(Rfc3339::of(millis).as_str());
 }
 
 #[cfg(test)]

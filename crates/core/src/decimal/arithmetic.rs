@@ -16,6 +16,10 @@ impl Decimal {
     /// Exact sum; `None` if it cannot be held.
     #[must_use]
     pub fn checked_add(self, other: Decimal) -> Option<Decimal> {
+        // As nothing is filled yet, or no fee was charged, a sum often is one of its parts.
+        if other.is_zero() {
+            return Some(self);
+        }
         let scale = self.scale.max(other.scale);
         if let Some((a, b)) = self.aligned_small(other) {
             return canonical_narrow(a + b, scale);

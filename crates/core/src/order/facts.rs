@@ -172,7 +172,9 @@ impl Order {
 
     /// What was filled beyond the volume.
     pub fn overfill(&self) -> Option<Decimal> {
-        self.filled.checked_sub(self.volume?).filter(|excess| excess.is_positive())
+        // To compare costs less than a difference, and hardly any order is overfilled.
+        let volume = self.volume.filter(|&volume| self.filled > volume)?;
+        self.filled.checked_sub(volume)
     }
 
     /// The average price, unless nothing is filled or a part was filled at an unknown price.
@@ -341,14 +343,15 @@ impl Order {
         if after.fill_reported != before.fill_reported {
             record.put("fill_reported", after.fill_reported.map(Word::as_str));
         }
-        for (name, was, is) in [
-            ("avg_fill_price", before.average()?, after.average()?),
-            ("overfill_volume", before.overfill(), after.overfill()),
-        ] {
-            if was != is {
-                record.load(store, &[name]);
-                record.put(name, is);
-            }
+        // A quotient costs more than to set what may be there already.
+        let priced = |order: &Order| (order.filled, order.value, order.unpriced);
+        if priced(before) != priced(after) {
+            record.load(store, &["avg_fill_price"]);
+            record.put("avg_fill_price", after.average()?);
+        }
+        if before.overfill() != after.overfill() {
+            record.load(store, &["overfill_volume"]);
+            record.put("overfill_volume", after.overfill());
         }
         Ok(())
     }
