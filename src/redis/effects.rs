@@ -1,6 +1,9 @@
 //! What replicas and the AOF get: plain commands that say what has changed, never the command that decided it.
 
-use std::ffi::CStr;
+use std::ffi::{c_int, CStr};
+use std::ptr;
+
+use redis_module::raw::RedisModuleString;
 
 use super::api::api;
 use super::ctx::Server;
@@ -43,21 +46,62 @@ pub enum Target {
     Replicas,
 }
 
+impl Target {
+    /// The format that announces one vector.
+    fn of_vector(self) -> &'static CStr {
+        match self {
+            Target::All => c"v",
+            Target::Replicas => c"vA",
+        }
+    }
+
+    /// The format that announces so many strings, [`WORDS_MAX`] at most.
+    fn of_words(self, words: usize) -> &'static [u8] {
+        let most = match self {
+            Target::All => c"ssssssssssss",
+            Target::Replicas => c"ssssssssssssA",
+        };
+        &most.to_bytes_with_nul()[WORDS_MAX - words..]
+    }
+}
+
+/// Most strings that are given one by one.
+const WORDS_MAX: usize = 12;
+
 impl Server<'_> {
     /// Queues a command for replicas and the AOF; all of one callback arrive as one transaction.
     pub fn replicate(self, command: &CStr, arguments: &[RString], target: Target) {
-        let format = match target {
-            Target::All => c"v",
-            Target::Replicas => c"Av",
-        };
-        // SAFETY: a live context; the format announces one vector, which is given as pointer and length; the
-        // server takes its own references to the strings.
-        let result = unsafe {
-            (api().replicate)(self.as_ptr(), command.as_ptr(), format.as_ptr(), as_vector(arguments), arguments.len())
+        let result = match arguments.len() {
+            // The server takes its room from the format's length, so a vector makes it take room twice.
+            ..=WORDS_MAX => self.replicate_words(command, arguments, target),
+            // SAFETY: a live context; the format announces one vector, which is given as pointer and length; the
+            // server takes its own references to the strings.
+            len => unsafe {
+                let format = target.of_vector().as_ptr();
+                (api().replicate)(self.as_ptr(), command.as_ptr(), format, as_vector(arguments), len)
+            },
         };
         if result != OK {
             // Looked up while loading, and commands cannot be renamed at run time.
             warn(&format!("{command:?} could not be replicated: the replicas may differ"));
+        }
+    }
+
+    /// Nulls behind the last string are not looked at, so a shorter command needs no call of its own; there are two
+    /// only because most are short.
+    fn replicate_words(self, command: &CStr, arguments: &[RString], target: Target) -> c_int {
+        let format = target.of_words(arguments.len()).as_ptr().cast();
+        let word = |place: usize| arguments.get(place).map_or(ptr::null_mut::<RedisModuleString>(), RString::as_ptr);
+        macro_rules! replicate {
+            ($($place:literal)*) => {
+                // SAFETY: a live context; the format announces as many strings as there are arguments, which are
+                // among those given; the server takes its own references to them.
+                unsafe { (api().replicate)(self.as_ptr(), command.as_ptr(), format, $( word($place), )*) }
+            };
+        }
+        match arguments.len() {
+            ..=4 => replicate!(0 1 2 3),
+            _ => replicate!(0 1 2 3 4 5 6 7 8 9 10 11),
         }
     }
 }
