@@ -166,3 +166,28 @@ fn a_setting_may_change_while_it_runs() {
     client.run("DEBUG RELOAD");
     assert_eq!(client.rebuild("S", &["DRYRUN"])["differing"], 0);
 }
+
+/// Ids up to which a bucket is a list.
+const LISTED_MAX: usize = 32;
+
+#[test]
+fn a_bucket_of_ids_is_a_table_before_it_is_slow() {
+    let mut server = Server::start(Options::new().append_only());
+    let replica = Server::start(Options::plain().replica_of(&server));
+    let mut client = server.client();
+    let publish =
+        |client: &mut Client, event: usize| client.string(format!("TRADE.PUBLISH S trade.executed {{}} ID e-{event}"));
+    let form = |server: &Server| server.client().string("OBJECT ENCODING trade:{S}:seen:0");
+    let mut ids: Vec<String> = (0..LISTED_MAX).map(|event| publish(&mut client, event)).collect();
+    assert_eq!(form(&server), "listpack");
+    ids.extend((LISTED_MAX..LISTED_MAX + 3).map(|event| publish(&mut client, event)));
+    replica.catch_up_with(&server);
+    assert_eq!([form(&server), form(&replica)], ["hashtable", "hashtable"]);
+    client.run("DEBUG RELOAD");
+    assert_eq!(form(&server), "hashtable");
+    server.restart(Stop::Kill, Options::new().append_only());
+    assert_eq!(form(&server), "hashtable");
+    let mut client = server.client();
+    let again: Vec<String> = (0..ids.len()).map(|event| publish(&mut client, event)).collect();
+    assert_eq!(again, ids);
+}

@@ -7,6 +7,10 @@
 //!
 //! A busy generation is spread over `SHARDS` buckets, because Redis may free an expired hash in one go and
 //! a single one of a million ids would stop the server for a third of a second. A quiet one has a single bucket.
+//!
+//! Redis keeps a hash of up to 512 short fields as a list, which is searched from the front: to look for an id in it
+//! and to add it takes more than all else in a publish. One value longer than a list may hold makes it a table, so
+//! one record of a bucket is made that long (see [`Width`]).
 
 use std::fmt::Write;
 
@@ -19,6 +23,13 @@ const SHARDS: u64 = 16;
 
 /// Ids in one bucket: about 10 ms to free.
 const BUCKET_MAX: u64 = 32_768;
+
+/// Ids up to which a bucket stays a list: that takes half the memory, and is searched about as fast as a table.
+const LISTED_MAX: u64 = 32;
+
+/// Digits of a digest in a record that Redis keeps in no list: `hash-max-listpack-value` is 64 by default. Where it is
+/// more, buckets stay lists for longer, which costs time and nothing else.
+const WIDE_DIGITS: usize = 65;
 
 /// Generations that live at the same time at most.
 const GENERATIONS: usize = 4;
@@ -160,11 +171,34 @@ impl Generations {
     }
 }
 
+/// How long a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// No longer than what it says.
+    Usual,
+    /// Too long for a list. Only leading zeros of the digest are added, so it reads as any other.
+    Wide,
+}
+
+impl Width {
+    /// Of the record of the next id in a bucket of so many.
+    pub fn of_next(ids: u64) -> Width {
+        match ids == LISTED_MAX {
+            true => Width::Wide,
+            false => Width::Usual,
+        }
+    }
+}
+
 /// What is remembered of an event: its id in the log and the digest of its content.
-pub fn record_text(id: crate::stream_id::StreamId, digest: u64) -> String {
-    let mut text = String::with_capacity(40);
+pub fn record_text(id: crate::stream_id::StreamId, digest: u64, width: Width) -> String {
+    let digits = match width {
+        Width::Usual => 16,
+        Width::Wide => WIDE_DIGITS,
+    };
+    let mut text = String::with_capacity(24 + digits);
     id.push_to(&mut text);
-    let _ = write!(text, " {digest:016x}");
+    let _ = write!(text, " {digest:0digits$x}");
     text
 }
 
@@ -235,6 +269,18 @@ mod tests {
         assert!(most >= 50_000, "{most}");
         assert!(buckets.values().all(|&ids| ids <= BUCKET_MAX));
         assert_eq!(generations.oldest_first().last().unwrap().shards, SHARDS);
+    }
+
+    #[test]
+    fn a_record_of_any_width_reads_back() {
+        let id = crate::stream_id::StreamId { ms: 1, seq: 2 };
+        for digest in [0, 0xab, u64::MAX] {
+            for (width, longest) in [(Width::Usual, 20..=64), (Width::Wide, 65..=100)] {
+                let text = record_text(id, digest, width);
+                assert!(longest.contains(&text.len()), "{text}");
+                assert_eq!(parse_record(text.as_bytes()), Some((id, digest)));
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::dedupe::{self, Generations};
+use super::dedupe::{self, Generations, Width};
 use super::notes::Notes;
 use super::Log;
 use crate::event::Event;
@@ -12,7 +12,7 @@ use crate::plan::{Expiry, Name};
 use crate::record::Record;
 use crate::refusal::{Code, Outcome};
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Slot, Store};
 use crate::stream_id::StreamId;
 use crate::time::Millis;
 
@@ -47,15 +47,18 @@ impl<'a, S: Store<'a>> Ids<'_, 'a, S> {
         Ok(None)
     }
 
-    /// Remembers an id; gives how many others are forgotten for it before their time.
+    /// Remembers an id, as `record` writes it; gives how many others are forgotten for it before their time.
     ///
     /// # Errors
     /// WRONGTYPE.
-    pub(crate) fn remember(&mut self, id: Name<'a>, record: String, settings: &Settings) -> Outcome<u64> {
-        let filled = |bucket| {
-            let slot = self.store.open((self.bucket)(bucket))?;
-            Ok(self.store.len(slot) + self.notes.new_ids(slot))
-        };
+    pub(crate) fn remember(
+        &mut self,
+        id: Name<'a>,
+        record: impl FnOnce(Width) -> String,
+        settings: &Settings,
+    ) -> Outcome<u64> {
+        let (store, notes) = (self.store, &*self.notes);
+        let filled = |bucket| Ok(ids_in(store, notes, store.open((self.bucket)(bucket))?));
         let Settings { dedupe_window_ms: window, dedupe_max, .. } = *settings;
         let (home, dropped) = self.seen.take_in(&id, self.now, window, dedupe_max, filled)?;
         let mut forgotten = 0;
@@ -64,7 +67,7 @@ impl<'a, S: Store<'a>> Ids<'_, 'a, S> {
             for bucket in generation.buckets() {
                 let slot = self.store.open((self.bucket)(bucket))?;
                 if is_needed {
-                    forgotten += self.store.len(slot) + self.notes.new_ids(slot);
+                    forgotten += ids_in(self.store, self.notes, slot);
                 }
                 self.notes.unlink(slot);
             }
@@ -74,10 +77,16 @@ impl<'a, S: Store<'a>> Ids<'_, 'a, S> {
         if !self.records[at].exists() {
             self.notes.expire(slot, Expiry::At(home.expires_at()));
         }
+        let width = Width::of_next(ids_in(self.store, self.notes, slot));
         self.notes.count_new_id(slot);
-        self.records[at].set(id, record);
+        self.records[at].set(id, record(width));
         Ok(forgotten)
     }
+}
+
+/// The ids in a bucket, with those that this command has put there.
+fn ids_in<'a, S: Store<'a>>(store: &S, notes: &Notes, bucket: Slot) -> u64 {
+    store.len(bucket) + notes.new_ids(bucket)
 }
 
 impl<'a, S: Store<'a>> Log<'_, 'a, S> {
@@ -107,7 +116,7 @@ impl<'a, S: Store<'a>> Log<'_, 'a, S> {
 
     pub(super) fn remember_event(&mut self, event_id: &'a str, id: StreamId, digest: u64) -> Outcome<()> {
         let (settings, before) = (self.settings, self.journal.seen);
-        let record = dedupe::record_text(id, digest);
+        let record = |width| dedupe::record_text(id, digest, width);
         self.forgotten += self.ids().remember(Cow::Borrowed(event_id), record, settings)?;
         if self.journal.seen != before {
             self.journal.flush_now();

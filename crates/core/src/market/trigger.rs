@@ -138,7 +138,7 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
     fn remember(&mut self, seen: Generations, event_id: &str, digest: u64, fired: Option<Fired>) -> Outcome<()> {
         let Fired { id, notified } = fired.unwrap_or(Fired { id: StreamId::ZERO, notified: 0 });
         let (mut living, settings) = (seen, self.settings);
-        let record = format!("{} {notified}", record_text(id, digest));
+        let record = |width| format!("{} {notified}", record_text(id, digest, width));
         self.tally.forgotten += self.ids(&mut living).remember(Cow::Owned(event_id.to_owned()), record, settings)?;
         if living != seen {
             let at = self.record(Key::TriggerSeen(0))?;
