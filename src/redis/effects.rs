@@ -55,18 +55,24 @@ impl Target {
         }
     }
 
-    /// The format that announces so many strings, [`WORDS_MAX`] at most.
-    fn of_words(self, words: usize) -> &'static [u8] {
+    /// The format that announces `words` strings, [`WORDS_MAX`] at most.
+    fn of_words(self, words: usize) -> &'static CStr {
         let most = match self {
-            Target::All => c"ssssssssssss",
-            Target::Replicas => c"ssssssssssssA",
+            Target::All => WORDS,
+            Target::Replicas => WORDS_TO_REPLICAS,
         };
-        &most.to_bytes_with_nul()[WORDS_MAX - words..]
+        let tail = &most.to_bytes_with_nul()[WORDS_MAX - words..];
+        // SAFETY: the end of a C string, its null included.
+        unsafe { CStr::from_bytes_with_nul_unchecked(tail) }
     }
 }
 
+const WORDS: &CStr = c"ssssssssssss";
+const WORDS_TO_REPLICAS: &CStr = c"ssssssssssssA";
+
 /// Most strings that are given one by one.
-const WORDS_MAX: usize = 12;
+const WORDS_MAX: usize = WORDS.count_bytes();
+const _: () = assert!(WORDS_TO_REPLICAS.count_bytes() == WORDS_MAX + 1);
 
 impl Server<'_> {
     /// Queues a command for replicas and the AOF; all of one callback arrive as one transaction.
@@ -90,12 +96,13 @@ impl Server<'_> {
     /// Nulls behind the last string are not looked at, so a shorter command needs no call of its own; there are two
     /// only because most are short.
     fn replicate_words(self, command: &CStr, arguments: &[RString], target: Target) -> c_int {
-        let format = target.of_words(arguments.len()).as_ptr().cast();
+        const { assert!(WORDS_MAX == 12, "as many as the longer call below gives") };
+        let format = target.of_words(arguments.len()).as_ptr();
         let word = |place: usize| arguments.get(place).map_or(ptr::null_mut::<RedisModuleString>(), RString::as_ptr);
         macro_rules! replicate {
             ($($place:literal)*) => {
-                // SAFETY: a live context; the format announces as many strings as there are arguments, which are
-                // among those given; the server takes its own references to them.
+                // SAFETY: a live context; a C string that announces as many strings as there are arguments, which
+                // are the first of those given; the server takes its own references to them.
                 unsafe { (api().replicate)(self.as_ptr(), command.as_ptr(), format, $( word($place), )*) }
             };
         }

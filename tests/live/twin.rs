@@ -118,7 +118,7 @@ pub fn shown(effect: &[String]) -> String {
     let mut rest: Vec<String> =
         rest.chunks(2).map(|pair| format!("{} {}", pair[0], pair[1].replace(' ', "+"))).collect();
     if head[1].contains(":seen:") {
-        rest.iter_mut().for_each(|record| record.truncate(record.len() - "+0123456789abcdef".len()));
+        rest.iter_mut().for_each(|record| record.truncate(record.find('+').unwrap_or(record.len())));
     }
     rest.sort();
     format!("{} {}", head.join(" "), rest.join(" "))

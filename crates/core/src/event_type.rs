@@ -75,12 +75,12 @@ impl EventType {
     /// BADEVENT, naming the nearest types.
     pub fn parse(name: &[u8]) -> Outcome<EventType> {
         let all = || EventType::ALL.iter().copied();
-        // Most callers write a type as it is stored, and to compare that takes a small part of folding each letter.
+        // As it is stored first: to compare bytes costs a small part of folding each letter.
         let is_written_so = |t: &EventType| t.as_str().as_bytes() == name;
         all().find(is_written_so).or_else(|| all().find(|t| t.is_named(name))).ok_or_else(|| unknown(name))
     }
 
-    /// Dots and underscores are one: the upper-case names that clients use have no dot.
+    /// Dots and underscores are one: the upper-case names that some clients use have no dot.
     fn is_named(self, name: &[u8]) -> bool {
         let wire = self.as_str().as_bytes();
         let fold = |byte: u8| {

@@ -1,10 +1,10 @@
 //! A number that tells short texts apart.
 
-/// The hash of a name of a field or a key, for tables in memory. Nothing stored depends on it. Two names with one hash cost
-/// a second look and nothing else, so it needs no secret.
+/// The hash of a name of a field or a key, for tables in memory. Nothing stored depends on it. Names with one hash cost a
+/// search of what the command has at hand, or a place in a cache, and never a wrong answer; so it needs no secret.
 ///
-/// Most names are of less than 16 bytes, and so wholly in their first and their last word: these take one multiplication.
-/// What is between them counts too, since the names of options on one underlying differ only there.
+/// Most names of fields have less than 16 bytes, and so are wholly in their first and their last word: these take one
+/// multiplication. What is between counts too: the keys of one kind differ only there.
 #[inline]
 pub fn hash(bytes: &[u8]) -> u64 {
     const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -33,7 +33,7 @@ impl Object<'_> {
     pub fn digest(&self) -> u64 {
         let members = self.members.iter().map(|member| (digest::name(&member.name), member));
         let mut members: Vec<_> = members.collect();
-        // The scanner's order of a nested object's.
+        // Must be the order in which the scanner has the members of a nested object: digests are stored.
         members.sort_unstable_by(|(a, first), (b, second)| a.cmp(b).then_with(|| first.name.cmp(&second.name)));
         digest::object(members.iter().map(|(name, member)| (*name, digest::value(&member.value))))
     }

@@ -101,7 +101,7 @@ pub(crate) fn push_ids(id: StreamId, prev_id: StreamId, out: &mut String) {
 /// Appends the times of a message, from within the quotes of what is before to within those of the second.
 pub(crate) fn push_times(happened_at: Millis, published_at: Millis, out: &mut String) {
     let happened = Rfc3339::of(happened_at);
-    // Who tells no time means now.
+    // Equal for an event that tells no time of its own.
     let published = if published_at == happened_at { happened } else { Rfc3339::of(published_at) };
     for (lead, time) in [(r#"","timestamp":""#, &happened), (r#"","published_at":""#, &published)] {
         out.push_str(lead);

@@ -27,7 +27,7 @@ pub fn parse(text: &str) -> Option<Millis> {
 pub struct Rfc3339([u8; 24]);
 
 impl Rfc3339 {
-    /// Of a time up to [`MAX`]. Written digit by digit: chrono's formatter costs more than all else in a message.
+    /// Of a time, the nearest that can be written if it is before 1970 or after [`MAX`]. Written digit by digit: chrono's formatter costs more than all else in a message.
     pub fn of(millis: Millis) -> Rfc3339 {
         let mut text = *b"0000-00-00T00:00:00.000Z";
         let mut put = |at: usize, digits: usize, mut number: u32| {

@@ -170,6 +170,13 @@ fn a_setting_may_change_while_it_runs() {
 /// Ids up to which a bucket is a list.
 const LISTED_MAX: usize = 32;
 
+/// Publishes a batch of events with ids, and replies theirs.
+fn publish_all(client: &mut Client, events: usize) -> String {
+    let data = "trade.executed {} ".repeat(events);
+    let ids: Vec<String> = (0..events).map(|event| format!("e-{event}")).collect();
+    client.text(format!("TRADE.MPUBLISH BATCH {events} {data} IDS {}", ids.join(" ")))
+}
+
 #[test]
 fn a_bucket_of_ids_is_a_table_before_it_is_slow() {
     let mut server = Server::start(Options::new().append_only());
@@ -177,17 +184,29 @@ fn a_bucket_of_ids_is_a_table_before_it_is_slow() {
     let mut client = server.client();
     let publish =
         |client: &mut Client, event: usize| client.string(format!("TRADE.PUBLISH S trade.executed {{}} ID e-{event}"));
-    let form = |server: &Server| server.client().string("OBJECT ENCODING trade:{S}:seen:0");
+    let trigger = |client: &mut Client, event: usize| client.text(format!("COND.TRIGGER S c ID e-{event}"));
+    let forms = |server: &Server| {
+        let buckets = ["trade:{S}:seen:0", "cond:{S}:seen:1", "trade:{BATCH}:seen:0"];
+        buckets.map(|bucket| server.client().text(format!("OBJECT ENCODING {bucket}")))
+    };
+    client.run("COND.REGISTER S 1m 'close > 0' ID c");
     let mut ids: Vec<String> = (0..LISTED_MAX).map(|event| publish(&mut client, event)).collect();
-    assert_eq!(form(&server), "listpack");
+    let mut triggers: Vec<String> = (0..LISTED_MAX).map(|event| trigger(&mut client, event)).collect();
+    assert_eq!(forms(&server), [r#""listpack""#, r#""listpack""#, "nil"]);
     ids.extend((LISTED_MAX..LISTED_MAX + 3).map(|event| publish(&mut client, event)));
+    triggers.extend((LISTED_MAX..LISTED_MAX + 3).map(|event| trigger(&mut client, event)));
+    let batch = publish_all(&mut client, LISTED_MAX + 3);
     replica.catch_up_with(&server);
-    assert_eq!([form(&server), form(&replica)], ["hashtable", "hashtable"]);
+    let tables = [r#""hashtable""#; 3];
+    assert_eq!([forms(&server), forms(&replica)], [tables, tables]);
     client.run("DEBUG RELOAD");
-    assert_eq!(form(&server), "hashtable");
+    assert_eq!(forms(&server), tables);
     server.restart(Stop::Kill, Options::new().append_only());
-    assert_eq!(form(&server), "hashtable");
+    assert_eq!(forms(&server), tables);
     let mut client = server.client();
     let again: Vec<String> = (0..ids.len()).map(|event| publish(&mut client, event)).collect();
     assert_eq!(again, ids);
+    let again: Vec<String> = (0..triggers.len()).map(|event| trigger(&mut client, event)).collect();
+    assert_eq!(again, triggers);
+    assert_eq!(publish_all(&mut client, LISTED_MAX + 3), batch);
 }

@@ -16,7 +16,7 @@ impl Decimal {
     /// Exact sum; `None` if it cannot be held.
     #[must_use]
     pub fn checked_add(self, other: Decimal) -> Option<Decimal> {
-        // As nothing is filled yet, or no fee was charged, a sum often is one of its parts.
+        // It often is: what is filled of a new order, what is left out of a report.
         if other.is_zero() {
             return Some(self);
         }

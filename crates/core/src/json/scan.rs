@@ -34,8 +34,8 @@ trait Members<'a> {
     /// The place of the next member.
     fn next(&mut self) -> &mut Member<'a>;
 
-    /// What a member's value is in the digest of the object; of no meaning where the members are kept, as who wants
-    /// the digest of these has it made of them.
+    /// What a member's value is in the digest of its object; 0 of members that are kept, whose digest is
+    /// [`Object::digest`], made only when it is asked for.
     fn value_hash(value: &Value<'a>) -> u64;
 }
 
@@ -183,8 +183,8 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Brings the open members from `first` on, which are those of one object, into an order that serves both ends: it
-    /// puts equal names side by side, and it is the same for every order of the members.
+    /// Brings the open members from `first` on, which are those of one object, into an order that puts equal names side
+    /// by side, to be found; and that does not depend on the order of the text, for the digest of what is nested.
     fn order_members(&mut self, first: usize) -> Scan<()> {
         let members = &mut self.open_members[first..];
         members.sort_unstable_by_key(|member| member.name);

@@ -297,6 +297,11 @@ fn the_digest_is_for_ever() {
     let text = r#"{"id":"o-1","price":2000.50,"ok":true,"no":false,"x":null,"tags":["a",{"b":[]}]}"#;
     assert_eq!(digest(text), 10_946_798_434_606_378_480);
     assert_eq!(digest("{}"), 0xc0ac_29b7_c97c_50dd);
+    for text in [text, "{}", &wide(100)] {
+        let outer = format!(r#"{{"nested":{text}}}"#);
+        let object = parse_object(outer.as_bytes()).unwrap();
+        assert_eq!(object.members[0].value, Value::Nested { text, digest: digest(text) });
+    }
 }
 
 #[test]

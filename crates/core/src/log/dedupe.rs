@@ -8,9 +8,9 @@
 //! A busy generation is spread over `SHARDS` buckets, because Redis may free an expired hash in one go and
 //! a single one of a million ids would stop the server for a third of a second. A quiet one has a single bucket.
 //!
-//! Redis keeps a hash of up to 512 short fields as a list, which is searched from the front: to look for an id in it
-//! and to add it takes more than all else in a publish. One value longer than a list may hold makes it a table, so
-//! one record of a bucket is made that long (see [`Width`]).
+//! Redis keeps a hash of up to 512 short fields as a list, which is searched from the front: to look for an id in a long
+//! one and to add it takes nearly as much as the rest of a publish. One value longer than a list may hold makes it a
+//! table, so one record of a bucket is made that long (see [`Width`]).
 
 use std::fmt::Write;
 
@@ -275,9 +275,9 @@ mod tests {
     fn a_record_of_any_width_reads_back() {
         let id = crate::stream_id::StreamId { ms: 1, seq: 2 };
         for digest in [0, 0xab, u64::MAX] {
-            for (width, longest) in [(Width::Usual, 20..=64), (Width::Wide, 65..=100)] {
+            for (width, lengths) in [(Width::Usual, 20..=64), (Width::Wide, 65..=100)] {
                 let text = record_text(id, digest, width);
-                assert!(longest.contains(&text.len()), "{text}");
+                assert!(lengths.contains(&text.len()), "{text}");
                 assert_eq!(parse_record(text.as_bytes()), Some((id, digest)));
             }
         }

@@ -6,6 +6,7 @@ use super::fire::{Cause, Fired};
 use super::{Decision, Market};
 use crate::engine::within_condition;
 use crate::event::{parse_time, scan_object};
+use crate::json::Object;
 use crate::key::{Key, Scope};
 use crate::log::dedupe::{parse_record, record_text, Generations};
 use crate::log::identity::Ids;
@@ -52,26 +53,24 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
     /// # Errors
     /// NOTFOUND, TOOBIG, BADJSON, BADFIELD, IDCONFLICT, WRONGTYPE, CORRUPT.
     pub fn trigger(mut self, order: &Order<'_>) -> Outcome<(Triggered, Decision<'a>)> {
-        let value = order.value.unwrap_or(b"{}");
-        let digest = self.digest(order.condition, value)?;
+        let value = scan_object("VALUE", order.value.unwrap_or(b"{}"), self.settings.max_event_size)?;
         let told_at = order.timestamp.map(|text| parse_time("TIMESTAMP", text)).transpose()?;
         told_at.map_or(Ok(()), |at| self.check_time(at))?;
         let event_id = order.event_id.map(|id| symbol::parse_id("ID", id)).transpose()?;
+        let identity = event_id.map(|event_id| (event_id, digest(order.condition, &value)));
         let mut seen = Generations::default();
-        if let Some(event_id) = event_id {
+        if let Some((event_id, digest)) = identity {
             seen = self.living_ids()?;
             if let Some(known) = self.recall(&mut seen, event_id, digest)? {
                 return Ok((Triggered { trigger: known, is_repeat: true }, self.finish()));
             }
         }
         let (condition, at) = self.known_condition(order.condition)?;
-        self.check_work(order.condition, value)?;
-        // Scanned as JSON, so it is UTF-8.
-        let value = std::str::from_utf8(value).unwrap_or("{}");
-        let cause = Cause { triggered_at: told_at.unwrap_or(self.now), bar: None, value, event_id };
+        self.check_work(order.condition, value.text)?;
+        let cause = Cause { triggered_at: told_at.unwrap_or(self.now), bar: None, value: value.text, event_id };
         let fired = self.fire(order.condition, &condition, at, &cause);
         let fired = fired.map_err(|refusal| within_condition(refusal, order.condition))?;
-        if let Some(event_id) = event_id {
+        if let Some((event_id, digest)) = identity {
             self.remember(seen, event_id, digest, fired)?;
         }
         let trigger = fired.map(|fired| (fired.id, fired.notified));
@@ -79,7 +78,7 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
     }
 
     /// Makes sure that what the bots get together is not too much for one step.
-    fn check_work(&self, condition: &str, value: &[u8]) -> Outcome<()> {
+    fn check_work(&self, condition: &str, value: &str) -> Outcome<()> {
         let subscribers = self.store.len(self.store.open(Key::Subscriptions(condition))?);
         if subscribers.saturating_mul(value.len() as u64) <= WORK_MAX {
             return Ok(());
@@ -89,13 +88,6 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
             value.len(),
             WORK_MAX >> 20
         )))
-    }
-
-    /// The same for two triggers of one condition with the same data.
-    fn digest(&self, condition: &str, value: &[u8]) -> Outcome<u64> {
-        let object = scan_object("VALUE", value, self.settings.max_event_size)?;
-        let parts = [xxh3_64(condition.as_bytes()).to_le_bytes(), object.digest().to_le_bytes()];
-        Ok(xxh3_64(parts.as_flattened()))
     }
 
     fn living_ids(&mut self) -> Outcome<Generations> {
@@ -150,6 +142,12 @@ impl<'a, S: MarketStore<'a>> Market<'_, 'a, S> {
         }
         Ok(())
     }
+}
+
+/// The same for two triggers of one condition with the same data.
+fn digest(condition: &str, value: &Object<'_>) -> u64 {
+    let parts = [xxh3_64(condition.as_bytes()).to_le_bytes(), value.digest().to_le_bytes()];
+    xxh3_64(parts.as_flattened())
 }
 
 /// Reads `<id> <digest> <notified>`; the id is `0-0` where the trigger was held back.

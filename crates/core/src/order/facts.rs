@@ -343,10 +343,9 @@ impl Order {
         if after.fill_reported != before.fill_reported {
             record.put("fill_reported", after.fill_reported.map(Word::as_str));
         }
-        // A quotient costs more than to set what may be there already.
+        // Set even if the quotient is the same: a patch leaves out what is stored already.
         let priced = |order: &Order| (order.filled, order.value, order.unpriced);
         if priced(before) != priced(after) {
-            record.load(store, &["avg_fill_price"]);
             record.put("avg_fill_price", after.average()?);
         }
         if before.overfill() != after.overfill() {
